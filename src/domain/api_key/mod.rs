@@ -1,0 +1,5 @@
+//! API keys of the headless API, each with one role.
+
+mod event;
+
+pub use event::*;

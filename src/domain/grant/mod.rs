@@ -1,0 +1,5 @@
+//! What one subject allows one client (in one organization): consents, codes, token families, revocation.
+
+mod event;
+
+pub use event::*;

@@ -1,0 +1,146 @@
+//! The event store port: what every backend can do, and no more.
+//!
+//! A backend appends a batch to **one** stream at an expected revision, loads a stream, reads everything from a
+//! position, and follows. Nothing here may depend on what KurrentDB or PostgreSQL can't do.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::domain::{Event, StreamId, Timestamp, catalog::DecodeError};
+
+/// A place in the whole log. Strictly growing, never reused; not necessarily without gaps. Compare it, don't count with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub u64);
+
+/// A place in one stream, from 0, without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+/// What a stream must look like for an append to happen. There is no "any".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedRevision {
+    /// The stream does not exist.
+    NoStream,
+    /// Its last event has this revision.
+    Exact(Revision),
+}
+
+/// An event on its way into the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Chosen by the caller (UUIDv7): an append whose outcome is unknown is recognised by it.
+    pub id: Uuid,
+    /// The wire name.
+    pub kind: String,
+    /// The version of the payload's schema.
+    pub schema: u16,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// Who caused it: `api_key:<id>`, `client:<id>`, `subject:<id>`, `system`.
+    pub actor: String,
+    /// The request in which it happened; empty outside of one.
+    pub request_id: String,
+    /// The payload: JSON in canonical form (RFC 8785).
+    pub data: String,
+}
+
+/// An event in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Where in the log.
+    pub position: Position,
+    /// In which stream.
+    pub stream: StreamId,
+    /// Where in the stream.
+    pub revision: Revision,
+    /// What was written.
+    pub event: NewEvent,
+}
+
+/// What a load found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The events after the revision asked for, in order; all of them to the stream's end.
+    pub events: Vec<Recorded>,
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The position of the last event of the batch.
+    pub position: Position,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// Three things a caller can act on differently, and the one that must never be taken for a failure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The stream is not as expected: read it again and decide afresh.
+    #[error("the stream {stream} is not at the expected revision")]
+    Conflict {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// Nothing was written; try later.
+    #[error("the event store is unavailable: {0}")]
+    Unavailable(String),
+    /// It may have been written or not: read the stream, compare event ids.
+    #[error("the outcome of an append is unknown: {0}")]
+    Unknown(String),
+    /// What was read is not what was written, or can't be read by this program.
+    #[error("the event store is corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// The event store. Every backend passes the same contract (`store::contract`).
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// The events of a stream after `after` (None: from its beginning). A stream that does not exist is empty.
+    async fn load(&self, stream: &StreamId, after: Option<Revision>) -> Result<Loaded, StoreError>;
+
+    /// Appends a batch to one stream, all or nothing; durable when it returns. Appending the same event ids again at
+    /// the same place is answered as the first time.
+    async fn append(&self, stream: &StreamId, expected: ExpectedRevision, events: Vec<NewEvent>) -> Result<Appended, StoreError>;
+
+    /// Everything after a position (None: from the beginning), in order; ends at the head.
+    fn read_all(&self, after: Option<Position>) -> BoxStream<'static, Result<Arc<Recorded>, StoreError>>;
+
+    /// Like `read_all`, and then everything that is appended; never ends unless by an error.
+    fn follow(&self, after: Option<Position>) -> BoxStream<'static, Result<Arc<Recorded>, StoreError>>;
+
+    /// The position of the last event; None when there is none.
+    async fn head(&self) -> Result<Option<Position>, StoreError>;
+}
+
+impl Recorded {
+    /// The event itself.
+    pub fn decode(&self) -> Result<Event, DecodeError> {
+        Event::decode(self.stream.kind(), &self.event.kind, self.event.schema, &self.event.data)
+    }
+
+    /// The one canonical byte form of an event with its envelope: RFC 8785 JSON, see `docs/event-envelope.md`.
+    pub fn canonical(&self) -> serde_json::Result<Vec<u8>> {
+        let data: serde_json::Value = serde_json::from_str(&self.event.data)?;
+        let envelope = serde_json::json!({
+            "envelope": 1,
+            "position": self.position.0,
+            "stream": self.stream.as_str(),
+            "revision": self.revision.0,
+            "id": self.event.id,
+            "type": self.event.kind,
+            "schema": self.event.schema,
+            "time": self.event.time.0,
+            "actor": self.event.actor,
+            "request_id": self.event.request_id,
+            "data": data,
+        });
+        serde_json_canonicalizer::to_vec(&envelope)
+    }
+}
