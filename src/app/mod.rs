@@ -1,1 +1,125 @@
-//! Use cases, one file per verb: load, fold, decide, append.
+//! The use cases, one file per verb: load, fold, decide, append. The only place where decisions meet the outside.
+
+pub mod clock;
+pub mod entropy;
+mod execute;
+
+pub mod api_keys;
+pub mod authenticate_client;
+pub mod authorize;
+pub mod claims;
+pub mod clients;
+pub mod issue;
+pub mod recognise;
+pub mod revoke;
+pub mod signing_keys;
+
+use std::sync::Arc;
+
+pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
+
+use crate::{
+    domain::{
+        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider, client_assertion::ClientAssertionDecider,
+        grant::GrantDecider, grant_reservation::GrantReservationDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
+        subject::SubjectDecider,
+    },
+    keys::{SecretHasher, master_key::MasterKey, signing::KeyDirectory, token::TokenCodec, vault::Vault},
+};
+
+/// What the operator decides. Durations are whole seconds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer identifier (RFC 8414 §2): https, no query, no fragment, no trailing slash.
+    pub issuer: String,
+    /// The audience of access tokens for whom nothing else is said (RFC 9068 §3).
+    pub audience: String,
+    /// How long an authorization request can be decided.
+    pub authorization_request_lifetime: Seconds,
+    /// How long a code can be redeemed.
+    pub code_lifetime: Seconds,
+    /// How long an access token lives, unless its client says otherwise.
+    pub access_token_lifetime: Seconds,
+    /// How long an unused refresh token lives, unless its client says otherwise.
+    pub refresh_token_lifetime: Seconds,
+    /// How long a rotated refresh token still answers with its successor, unless its client says otherwise.
+    pub refresh_grace: Seconds,
+    /// How long an ID token lives.
+    pub id_token_lifetime: Seconds,
+    /// The authentication context classes that the application can attest.
+    pub acr_values_supported: Vec<String>,
+    /// Whether agreement to `offline_access` is remembered for third-party clients.
+    pub remember_offline_access: bool,
+    /// How long a new signing key is published before it signs.
+    pub key_publication_lead: Seconds,
+    /// How old a signing key gets before its successor is made.
+    pub key_rotation_interval: Seconds,
+}
+
+impl Settings {
+    /// The URL of the token endpoint.
+    pub fn token_endpoint(&self) -> String {
+        format!("{}/oauth2/token", self.issuer)
+    }
+}
+
+/// The write side: every use case is a method of it.
+pub struct Authority {
+    /// What the operator decided.
+    pub settings: Settings,
+    outside: Outside,
+    vault: Vault,
+    hasher: SecretHasher,
+    codec: TokenCodec,
+    key_directory: Arc<dyn KeyDirectory>,
+    clients: Streams<ClientDecider>,
+    authorizations: Streams<AuthorizationDecider>,
+    grants: Streams<GrantDecider>,
+    reservations: Streams<GrantReservationDecider>,
+    machine_tokens: Streams<MachineTokenDecider>,
+    signing_keys: Streams<SigningKeyDecider>,
+    api_keys: Streams<ApiKeyDecider>,
+    subjects: Streams<SubjectDecider>,
+    client_assertions: Streams<ClientAssertionDecider>,
+}
+
+/// How many folded streams of a busy kind are kept in memory.
+const CACHED_STREAMS: usize = 50_000;
+
+impl Authority {
+    /// Puts the write side together.
+    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+        Self {
+            settings,
+            outside,
+            vault,
+            hasher: SecretHasher::new(master_key),
+            codec: TokenCodec::new(master_key),
+            key_directory,
+            clients: Streams::new(CACHED_STREAMS),
+            authorizations: Streams::new(CACHED_STREAMS),
+            grants: Streams::new(CACHED_STREAMS),
+            reservations: Streams::new(CACHED_STREAMS),
+            machine_tokens: Streams::new(1_000),
+            signing_keys: Streams::new(100),
+            api_keys: Streams::new(10_000),
+            subjects: Streams::new(CACHED_STREAMS),
+            client_assertions: Streams::new(1_000),
+        }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> crate::domain::Timestamp {
+        self.outside.clock.now()
+    }
+
+    /// The personal data that the log only holds sealed.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Which signing keys there are.
+    pub fn key_directory(&self) -> &dyn KeyDirectory {
+        &*self.key_directory
+    }
+}

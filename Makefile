@@ -1,0 +1,58 @@
+# grantlog. `make` shows what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO ?= cargo
+
+help: ## Show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+run: compiler ## Start the demo: service on :8080, demo pages on :8081; prints the link to click
+	$(CARGO) run --release --bin grantlog -- dev
+
+test: test-rust test-clients test-browser ## Run every test there is
+
+test-rust: compiler ## Run the Rust tests
+	$(CARGO) build --bin grantlog
+	$(CARGO) test --workspace
+
+test-clients: node-modules ## Run real OAuth clients against a real server
+	$(CARGO) build --bin grantlog
+	cd tests/clients && node --test --test-reporter=spec
+
+test-browser: node-modules chromium ## Click through the demo in a headless Chromium
+	$(CARGO) build --bin grantlog
+	cd tests/browser && node --test --test-reporter=spec
+
+check: compiler ## Format, lint, and compare the generated files
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(MAKE) generate
+	git diff --exit-code -- openapi docs
+	test -z "$$(git status --porcelain -- openapi docs)"
+
+generate: ## Write the files that are derived from code: openapi/, docs/problems.md, docs/events.md
+	$(CARGO) run -q --bin grantlog -- generate .
+
+golden: ## Write golden files for event types that have none (never changes one)
+	GOLDEN=write $(CARGO) test -q -p grantlog-core golden
+
+bench: compiler ## Load a release binary over loopback and print what it does
+	$(CARGO) build --release --bin grantlog
+	$(CARGO) run --release -p grantlog-bench -- --server target/release/grantlog
+
+ci: check test ## What continuous integration runs
+
+compiler:
+	@scripts/need cc build-essential
+
+chromium:
+	@scripts/need chromium chromium
+
+node-modules: tests/clients/node_modules tests/browser/node_modules
+
+tests/%/node_modules: tests/%/package-lock.json
+	@scripts/need npm npm
+	cd tests/$* && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+.PHONY: help run test test-rust test-clients test-browser check generate golden bench ci compiler chromium node-modules

@@ -1,0 +1,239 @@
+//! Clients: register, read, list, update, suspend, resume, delete, rotate the secret.
+
+use std::sync::Arc;
+
+use grantlog_core::{
+    app::UseCaseError,
+    domain::{ClientId, client::ClientRefusal},
+    protocol::{
+        ClientMetadata,
+        client_metadata::{ClientMetadataInput, MetadataProblem},
+    },
+};
+use grantlog_projections::ClientView;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{ADMIN, PageQuery};
+use crate::{
+    app::{App, acting_as, positioned, unavailable},
+    body,
+    problem::{Problem, ProblemBody, ProblemCode},
+    reply::{self, Response},
+    request::Request,
+};
+
+/// All clients.
+pub const COLLECTION: &str = "/v1/clients";
+/// One client.
+pub const ITEM: &str = "/v1/clients/{client_id}";
+/// Stop a client.
+pub const SUSPEND: &str = "/v1/clients/{client_id}/suspend";
+/// Let it go on.
+pub const RESUME: &str = "/v1/clients/{client_id}/resume";
+/// A second secret beside the first.
+pub const SECRET_ROTATION: &str = "/v1/clients/{client_id}/secret-rotation";
+/// The second secret becomes the only one.
+pub const SECRET_ROTATION_COMPLETE: &str = "/v1/clients/{client_id}/secret-rotation/complete";
+
+/// A client.
+#[derive(Serialize, ToSchema)]
+pub struct Client {
+    /// Its id.
+    #[schema(example = "client_01932d5e7c1a7e31b7a80f6c3d2a9b10")]
+    client_id: ClientIdText,
+    /// Its secret: in the answer to its registration and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    /// Whether it is suspended.
+    state: ClientState,
+    /// Whether a second secret is good beside the first.
+    secret_rotation_underway: bool,
+    /// When it was registered (RFC 3339, UTC).
+    registered_at: String,
+    /// What is registered about it.
+    #[serde(flatten)]
+    metadata: ClientMetadata,
+}
+
+type ClientIdText = String;
+
+/// Whether a client is suspended.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientState {
+    /// It works.
+    Active,
+    /// Nothing is issued to it and nothing of its is valid.
+    Suspended,
+}
+
+/// A page of clients.
+#[derive(Serialize, ToSchema)]
+pub struct ClientPage {
+    /// In the order of their registration.
+    clients: Vec<Client>,
+    /// Where the next page begins; null: this is the last one.
+    next_cursor: Option<String>,
+}
+
+/// A new secret.
+#[derive(Serialize, ToSchema)]
+pub struct NewClientSecret {
+    /// Shown this once.
+    client_secret: String,
+}
+
+impl Client {
+    fn of(view: &ClientView, client_secret: Option<String>) -> Self {
+        Self {
+            client_id: view.client_id.to_string(),
+            client_secret,
+            state: if view.suspended { ClientState::Suspended } else { ClientState::Active },
+            secret_rotation_underway: view.has_next_secret,
+            registered_at: view.registered_at.to_rfc3339(),
+            metadata: view.metadata.clone(),
+        }
+    }
+}
+
+/// Register a client.
+#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("api_key" = [])),
+    request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
+    responses(
+        (status = 201, description = "The client, with its secret if it has one: shown this once.", body = Client),
+        (status = 422, description = "The metadata is not acceptable; `problems` lists every mistake.", body = ProblemBody),
+        (status = "4XX", description = "The call is not valid.", body = ProblemBody),
+        (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let metadata = metadata(&request)?;
+    let context = acting_as(&key, &request);
+    let registered = app.authority.register_client(&context, metadata).await.map_err(refused)?;
+    let view = find(&app, &registered.client_id)?;
+    let secret = registered.secret.map(|secret| secret.expose().to_owned());
+    Ok(positioned(reply::created(&Client::of(&view, secret)), &context))
+}
+
+/// List clients.
+#[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("api_key" = [])),
+    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200)),
+    responses((status = 200, description = "A page of clients.", body = ClientPage), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
+    app.require_role(&request, &ADMIN).await?;
+    app.wait_for_min_position(&request).await?;
+    let PageQuery { cursor, limit } = PageQuery::of(&request)?;
+    let page = app.live.clients_page(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
+    let clients = page.clients.iter().map(|view| Client::of(view, None)).collect();
+    Ok(reply::ok(&ClientPage { clients, next_cursor: page.next_cursor }))
+}
+
+/// Read a client.
+#[utoipa::path(get, path = ITEM, tag = "clients", operation_id = "readClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
+    app.require_role(&request, &ADMIN).await?;
+    app.wait_for_min_position(&request).await?;
+    Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request))?, None)))
+}
+
+/// Replace what is registered about a client.
+///
+/// `client_type`, and whether the client is public, can't change.
+#[utoipa::path(put, path = ITEM, tag = "clients", operation_id = "updateClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    request_body = ClientMetadataInput,
+    responses((status = 200, description = "The client.", body = Client), (status = 422, description = "The metadata is not acceptable; `problems` lists every mistake.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let id = client_id(&request);
+    let metadata = metadata(&request)?;
+    let context = acting_as(&key, &request);
+    app.authority.update_client(&context, &id, metadata).await.map_err(refused)?;
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+}
+
+/// Delete a client for good, with everything it holds.
+#[utoipa::path(delete, path = ITEM, tag = "clients", operation_id = "deleteClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 204, description = "It is gone."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn delete(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let context = acting_as(&key, &request);
+    app.authority.delete_client(&context, &client_id(&request)).await.map_err(refused)?;
+    Ok(positioned(reply::no_content(), &context))
+}
+
+/// Suspend a client: nothing is issued to it and nothing of its is valid, until it is resumed.
+#[utoipa::path(post, path = SUSPEND, tag = "clients", operation_id = "suspendClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn suspend(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let (id, context) = (client_id(&request), acting_as(&key, &request));
+    app.authority.suspend_client(&context, &id).await.map_err(refused)?;
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+}
+
+/// End a client's suspension.
+#[utoipa::path(post, path = RESUME, tag = "clients", operation_id = "resumeClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn resume(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let (id, context) = (client_id(&request), acting_as(&key, &request));
+    app.authority.resume_client(&context, &id).await.map_err(refused)?;
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+}
+
+/// Start to rotate a client's secret: the new one is good beside the present one.
+#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 201, description = "The new secret: shown this once.", body = NewClientSecret), (status = 409, description = "A rotation is under way, or the client has no secret.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn start_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let context = acting_as(&key, &request);
+    let secret = app.authority.start_client_secret_rotation(&context, &client_id(&request)).await.map_err(refused)?;
+    Ok(positioned(reply::created(&NewClientSecret { client_secret: secret.expose().to_owned() }), &context))
+}
+
+/// Complete the rotation: only the new secret is good.
+#[utoipa::path(post, path = SECRET_ROTATION_COMPLETE, tag = "clients", operation_id = "completeClientSecretRotation", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 204, description = "Done."), (status = 409, description = "No rotation is under way.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn complete_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let context = acting_as(&key, &request);
+    app.authority.complete_client_secret_rotation(&context, &client_id(&request)).await.map_err(refused)?;
+    Ok(positioned(reply::no_content(), &context))
+}
+
+/// Cancel the rotation: the new secret is forgotten.
+#[utoipa::path(delete, path = SECRET_ROTATION, tag = "clients", operation_id = "cancelClientSecretRotation", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 204, description = "Done."), (status = 409, description = "No rotation is under way.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn cancel_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let context = acting_as(&key, &request);
+    app.authority.cancel_client_secret_rotation(&context, &client_id(&request)).await.map_err(refused)?;
+    Ok(positioned(reply::no_content(), &context))
+}
+
+fn client_id(request: &Request) -> ClientId {
+    ClientId::from(request.param(0))
+}
+
+fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
+    app.live.client(id).ok_or_else(|| Problem::not_found("There is no such client."))
+}
+
+fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {
+    let input: ClientMetadataInput = body::json(request)?;
+    input.into_metadata().map_err(|problems| {
+        let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
+        let first = problems.first().map(|problem| problem.field).unwrap_or_default();
+        Problem::new(ProblemCode::InvalidMetadata, "What is registered about a client must be consistent; `problems` lists every mistake.").field(first).member("problems", listed)
+    })
+}
+
+fn refused(error: UseCaseError<ClientRefusal>) -> Problem {
+    match error {
+        UseCaseError::Trouble(trouble) => unavailable(trouble),
+        UseCaseError::Refused(ClientRefusal::NotFound) => Problem::not_found("There is no such client."),
+        UseCaseError::Refused(refusal) => Problem::new(ProblemCode::Conflict, refusal.to_string()),
+    }
+}

@@ -1,0 +1,35 @@
+//! What administrators do: clients, API keys, signing keys, grants.
+
+pub mod api_keys;
+pub mod clients;
+pub mod grants;
+pub mod signing_keys;
+
+use grantlog_core::domain::api_key::Role;
+
+use crate::{problem::Problem, request::Request};
+
+/// Who may administer.
+pub(crate) const ADMIN: [Role; 1] = [Role::Admin];
+
+/// How many rows a page has when nothing is said, and at most.
+const DEFAULT_LIMIT: usize = 50;
+const MOST: usize = 200;
+
+/// The page that a list request asks for.
+struct PageQuery {
+    cursor: Option<String>,
+    limit: usize,
+}
+
+impl PageQuery {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        let query = grantlog_core::protocol::params::Params::parse(request.raw_query.as_deref().unwrap_or_default().as_bytes())
+            .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
+        let limit = match query.get("limit") {
+            None => DEFAULT_LIMIT,
+            Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| Problem::invalid_field("limit", "It must be between 1 and 200."))?,
+        };
+        Ok(Self { cursor: query.get("cursor").map(str::to_owned), limit })
+    }
+}

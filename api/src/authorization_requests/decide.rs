@@ -1,0 +1,164 @@
+use grantlog_core::{
+    app::authorize::DecisionInput,
+    domain::authorization::{DenialError, Shown},
+    protocol::Scope,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{ROLES, Subject, authorization_id, refused, resource::AuthorizationRequest, subject::check_browser_binding};
+use crate::{
+    app::{App, acting_as, positioned},
+    body,
+    problem::{Problem, ProblemBody},
+    reply::{self, Response},
+    request::Request,
+};
+
+/// What the person decided.
+pub const DECISION: &str = "/v1/authorization-requests/{id}/decision";
+
+/// What the person decided.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideAuthorizationRequest {
+    /// Yes or no.
+    pub decision: Verdict,
+    /// To which of the scopes they said yes; absent: to all that were asked for.
+    #[serde(default)]
+    #[schema(example = json!(["openid", "email"]))]
+    pub scopes: Option<Vec<String>>,
+    /// Who they are, if that was not said before.
+    #[serde(default)]
+    pub subject: Option<Subject>,
+    /// What was given when the request was taken in.
+    #[serde(default)]
+    pub browser_binding: Option<String>,
+    /// What the client is told when the answer is no; absent: `access_denied`.
+    #[serde(default)]
+    pub error: Option<Denial>,
+    /// What the person saw, for the record.
+    #[serde(default)]
+    pub shown: Option<ShownInput>,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Yes.
+    Approve,
+    /// No.
+    Deny,
+}
+
+/// What the client is told when the answer is no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Denial {
+    /// The person said no (RFC 6749 §4.1.2.1).
+    AccessDenied,
+    /// Nobody is logged in (OIDC Core §3.1.2.6).
+    LoginRequired,
+    /// An account would have to be chosen.
+    AccountSelectionRequired,
+    /// Consent would have to be asked.
+    ConsentRequired,
+    /// Something else would have to be asked.
+    InteractionRequired,
+    /// The wanted authentication context can't be met.
+    UnmetAuthenticationRequirements,
+}
+
+/// What the person saw, for the record.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShownInput {
+    /// The build of the pages.
+    #[serde(default)]
+    #[schema(example = "2026.11.3")]
+    pub ui_build: Option<String>,
+    /// The language they read.
+    #[serde(default)]
+    #[schema(example = "pt-BR")]
+    pub locale: Option<String>,
+    /// SHA-256 of the texts shown, 64 hexadecimal digits.
+    #[serde(default)]
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub texts_sha256: Option<String>,
+}
+
+impl ShownInput {
+    fn checked(self) -> Result<Shown, Problem> {
+        for (field, value) in [("shown.ui_build", &self.ui_build), ("shown.locale", &self.locale)] {
+            if value.as_ref().is_some_and(|value| value.is_empty() || value.len() > 100) {
+                return Err(Problem::invalid_field(field, "It must have 1 to 100 bytes."));
+            }
+        }
+        if self.texts_sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))) {
+            return Err(Problem::invalid_field("shown.texts_sha256", "It must be 64 lower-case hexadecimal digits."));
+        }
+        Ok(Shown { ui_build: self.ui_build, locale: self.locale, texts_sha256: self.texts_sha256 })
+    }
+}
+
+impl DecideAuthorizationRequest {
+    fn decision(&mut self) -> Result<DecisionInput, Problem> {
+        match self.decision {
+            Verdict::Deny => {
+                if self.scopes.is_some() {
+                    return Err(Problem::invalid_field("scopes", "A denial grants nothing."));
+                }
+                Ok(DecisionInput::Deny { error: denial_error(self.error.unwrap_or(Denial::AccessDenied)) })
+            }
+            Verdict::Approve => {
+                if self.error.is_some() {
+                    return Err(Problem::invalid_field("error", "An approval has no error."));
+                }
+                let scope = self.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| scope.parse()).collect::<Result<Scope, _>>());
+                let scope = scope.transpose().map_err(|error| Problem::invalid_field("scopes", error.to_string()))?;
+                if scope.as_ref().is_some_and(Scope::is_empty) {
+                    return Err(Problem::invalid_field("scopes", "Nothing granted is a denial: send `deny`."));
+                }
+                let shown = self.shown.take().map(ShownInput::checked).transpose()?;
+                Ok(DecisionInput::Approve { scope, shown })
+            }
+        }
+    }
+}
+
+fn denial_error(denial: Denial) -> DenialError {
+    match denial {
+        Denial::AccessDenied => DenialError::AccessDenied,
+        Denial::LoginRequired => DenialError::LoginRequired,
+        Denial::AccountSelectionRequired => DenialError::AccountSelectionRequired,
+        Denial::ConsentRequired => DenialError::ConsentRequired,
+        Denial::InteractionRequired => DenialError::InteractionRequired,
+        Denial::UnmetAuthenticationRequirements => DenialError::UnmetAuthenticationRequirements,
+    }
+}
+
+/// Record what the person decided.
+///
+/// The same decision again gets the same answer. Another decision is a conflict that carries the request.
+#[utoipa::path(post, path = DECISION, tag = "authorization requests", operation_id = "decideAuthorizationRequest",
+    params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
+    request_body = DecideAuthorizationRequest, security(("api_key" = [])),
+    responses(
+        (status = 200, description = "The request is completed: send the browser to `redirect_to`.", body = AuthorizationRequest),
+        (status = 409, description = "It was decided otherwise, has expired, or the person does not suffice; `authorization_request` has it as it stands.", body = ProblemBody),
+        (status = "4XX", description = "The call is not valid.", body = ProblemBody),
+        (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn decide(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ROLES).await?;
+    let id = authorization_id(&request)?;
+    let mut input: DecideAuthorizationRequest = body::json(&request)?;
+    check_browser_binding(input.browser_binding.as_deref())?;
+    let context = acting_as(&key, &request);
+    let decision = input.decision()?;
+    let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
+    match app.authority.decide_authorization(&context, id, decision, subject, input.browser_binding).await {
+        Ok(view) => Ok(positioned(reply::ok(&AuthorizationRequest::of(&app, &view)), &context)),
+        Err(error) => Err(refused(&app, &context, Some(id), error).await),
+    }
+}

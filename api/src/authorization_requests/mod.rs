@@ -1,0 +1,61 @@
+//! The headless flow: the application hosts the authorization endpoint and calls these routes.
+
+mod create;
+mod decide;
+mod read;
+pub mod resource;
+mod subject;
+
+pub use create::{CREATE, CreateAuthorizationRequest, create};
+pub use decide::{DECISION, DecideAuthorizationRequest, decide};
+pub use read::{READ, read};
+pub use subject::{ATTEST, AttestSubject, Subject, attest};
+
+use grantlog_core::{
+    app::{
+        Context, UseCaseError,
+        authorize::{AuthorizationView, AuthorizeRefusal},
+    },
+    domain::{AuthorizationId, api_key::Role, authorization::AuthorizationRefusal},
+};
+
+use crate::{
+    app::{App, unavailable},
+    problem::{Problem, ProblemCode},
+    request::Request,
+};
+
+/// Who may: the application's backend, and administrators.
+pub(crate) const ROLES: [Role; 2] = [Role::Consent, Role::Admin];
+
+fn authorization_id(request: &Request) -> Result<AuthorizationId, Problem> {
+    request.param(0).parse().map_err(|_| Problem::not_found("There is no such authorization request."))
+}
+
+/// The answer to a refusal that is not a resource of its own.
+async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, error: UseCaseError<AuthorizeRefusal>) -> Problem {
+    let refusal = match error {
+        UseCaseError::Trouble(trouble) => return unavailable(trouble),
+        UseCaseError::Refused(AuthorizeRefusal::Authorization(refusal)) => refusal,
+        UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
+    };
+    match refusal {
+        AuthorizationRefusal::AnotherBrowser => Problem::new(ProblemCode::Forbidden, refusal.to_string()).field("browser_binding"),
+        AuthorizationRefusal::ScopeNotRequested(_) => Problem::invalid_field("scopes", refusal.to_string()),
+        AuthorizationRefusal::InvalidAuthTime => Problem::invalid_field("subject.auth_time", refusal.to_string()),
+        // The page is never stranded: the conflict carries the request as it stands.
+        refusal => {
+            let problem = Problem::new(ProblemCode::Conflict, refusal.to_string());
+            let Some(id) = id else { return problem };
+            match app.authority.authorization(context, id).await {
+                Ok(view) => problem.member("authorization_request", resource_value(app, &view)),
+                Err(UseCaseError::Trouble(trouble)) => unavailable(trouble),
+                Err(UseCaseError::Refused(_)) => problem,
+            }
+        }
+    }
+}
+
+fn resource_value(app: &App, view: &AuthorizationView) -> serde_json::Value {
+    serde_json::to_value(resource::AuthorizationRequest::of(app, view)).unwrap_or_default()
+}

@@ -1,0 +1,105 @@
+//! The token endpoint (OAuth 2.1 §3.2).
+
+use grantlog_core::{app::issue::IssuedTokens, protocol::token_request::TokenRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{authenticate_client, form, use_case_error, worded};
+use crate::{
+    app::{App, positioned},
+    oauth_error::{OAuthErrorBody, OAuthProblem},
+    reply::{self, Response},
+    request::Request,
+};
+
+/// The token endpoint.
+pub const PATH: &str = "/oauth2/token";
+
+/// A token response (RFC 6749 §5.1).
+#[derive(Serialize, ToSchema)]
+pub struct TokenResponse {
+    /// The access token.
+    #[schema(example = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6Ii4uLiJ9…")]
+    access_token: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// How long the access token lives, in seconds.
+    #[schema(example = 600)]
+    expires_in: u32,
+    /// What it is good for.
+    #[schema(example = "email openid")]
+    scope: String,
+    /// The refresh token, when `offline_access` was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    /// The ID token, when `openid` was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+}
+
+impl From<IssuedTokens> for TokenResponse {
+    fn from(issued: IssuedTokens) -> Self {
+        Self {
+            access_token: issued.access_token.expose().to_owned(),
+            token_type: "Bearer",
+            expires_in: issued.expires_in.0,
+            scope: issued.scope.to_string(),
+            refresh_token: issued.refresh_token.map(|token| token.expose().to_owned()),
+            id_token: issued.id_token.map(|token| token.expose().to_owned()),
+        }
+    }
+}
+
+/// The form of a token request (RFC 6749 §4.1.3, §4.4.2, §6).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it documents the form; requests are parsed by the protocol module")]
+pub struct TokenForm {
+    /// `authorization_code`, `refresh_token` or `client_credentials`.
+    #[schema(example = "authorization_code")]
+    grant_type: String,
+    /// The code.
+    code: Option<String>,
+    /// The redirect URI of the authorization request.
+    redirect_uri: Option<String>,
+    /// The PKCE verifier (RFC 7636 §4.5).
+    code_verifier: Option<String>,
+    /// The refresh token.
+    refresh_token: Option<String>,
+    /// Scopes, separated by spaces.
+    scope: Option<String>,
+    /// The client's id, unless it is in the Authorization header.
+    client_id: Option<String>,
+    /// The client's secret (`client_secret_post`).
+    client_secret: Option<String>,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` (`private_key_jwt`).
+    client_assertion_type: Option<String>,
+    /// The assertion (RFC 7523 §2.2).
+    client_assertion: Option<String>,
+}
+
+/// Get tokens.
+#[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "issueTokens",
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    security((), ("client_basic" = [])),
+    responses(
+        (status = 200, description = "Tokens.", body = TokenResponse),
+        (status = 400, description = "The request or the grant is not valid (RFC 6749 §5.2).", body = OAuthErrorBody),
+        (status = 401, description = "The client is not authenticated.", body = OAuthErrorBody),
+        (status = "4XX", description = "The request is too large or too frequent.", body = OAuthErrorBody),
+        (status = 503, description = "Try again.", body = OAuthErrorBody)))]
+pub async fn token(app: App, request: Request) -> Result<Response, OAuthProblem> {
+    let params = form(&request)?;
+    let (client, context) = authenticate_client(&app, &request, &params).await?;
+    let authority = &app.authority;
+    let issued = match TokenRequest::parse(&params).map_err(worded)? {
+        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+            authority.redeem_code(&context, &client, code.expose(), redirect_uri, code_verifier).await
+        }
+        TokenRequest::RefreshToken { refresh_token, scope } => authority.refresh(&context, &client, refresh_token.expose(), scope).await,
+        TokenRequest::ClientCredentials { scope } => authority.issue_machine_token(&context, &client, scope).await,
+    };
+    // RFC 6749 §5.1: no-store, and no-cache for old caches.
+    let response = reply::ok(&TokenResponse::from(issued.map_err(use_case_error)?)).no_cache_for_http_1_0();
+    Ok(positioned(response, &context))
+}

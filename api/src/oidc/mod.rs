@@ -1,0 +1,4 @@
+//! OpenID Connect: userinfo and the JWK Set.
+
+pub mod jwks;
+pub mod userinfo;

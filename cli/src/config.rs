@@ -1,0 +1,353 @@
+//! The configuration: a TOML file, overridden by the environment. A key that does not exist is an error that names it.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use grantlog_core::{app::Settings, domain::Seconds};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Everything an operator can decide. `docs/configuration.md` describes each key; a test keeps the two in step.
+/// In the environment a key is `GRANTLOG_` and its path in capitals, joined by two underscores:
+/// `GRANTLOG_TOKENS__ACCESS_TOKEN_LIFETIME=300`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The issuer identifier: the URL under which clients reach the server.
+    pub issuer: String,
+    /// Where everything durable is kept.
+    pub data_dir: PathBuf,
+    /// The file with the master key; made at first start. `GRANTLOG_MASTER_KEY` may hold the key itself instead.
+    pub master_key_file: Option<PathBuf>,
+    /// The application's page that is the authorization endpoint; absent: the server's own.
+    pub authorization_endpoint: Option<String>,
+    /// Where the server's own authorization endpoint sends browsers.
+    pub interaction_url: Option<String>,
+    /// Where clients' developers read about the service.
+    pub service_documentation: Option<String>,
+    /// Every scope there is, with what it means for people.
+    pub scopes: BTreeMap<String, String>,
+    /// Tokens and codes.
+    pub tokens: Tokens,
+    /// Authorization requests and consent.
+    pub authorization: Authorization,
+    /// Signing keys.
+    pub signing_keys: SigningKeys,
+    /// How much of what is let in.
+    pub limits: Limits,
+    /// What stands in front.
+    pub proxy: Proxy,
+    /// The read side.
+    pub projections: Projections,
+    /// Logs.
+    pub log: Log,
+}
+
+/// Tokens and codes. Lifetimes are seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tokens {
+    /// The audience of access tokens; absent: the issuer.
+    pub audience: Option<String>,
+    /// How long a code can be redeemed.
+    pub code_lifetime: u32,
+    /// How long an access token lives.
+    pub access_token_lifetime: u32,
+    /// How long an unused refresh token lives.
+    pub refresh_token_lifetime: u32,
+    /// How long a rotated refresh token still answers with its successor.
+    pub refresh_grace: u32,
+    /// How long an ID token lives.
+    pub id_token_lifetime: u32,
+}
+
+/// Authorization requests and consent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Authorization {
+    /// How long an authorization request can be decided, in seconds.
+    pub request_lifetime: u32,
+    /// The authentication context classes that the application can attest.
+    pub acr_values_supported: Vec<String>,
+    /// Whether agreement to `offline_access` is remembered for third-party clients.
+    pub remember_offline_access: bool,
+}
+
+/// Signing keys. Times are seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SigningKeys {
+    /// How old a key gets before its successor is made.
+    pub rotation_interval: u32,
+    /// How long a new key is published before it signs.
+    pub publication_lead: u32,
+}
+
+/// So many at once, and so many a second after that.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Sustained.
+    pub per_second: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+/// How much of what is let in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// For each client.
+    pub per_client: Rate,
+    /// For each API key.
+    pub per_api_key: Rate,
+    /// For each address, before anybody is authenticated.
+    pub per_address: Rate,
+    /// The longest body, in bytes.
+    pub body_bytes: usize,
+    /// The longest request head, in bytes.
+    pub header_bytes: usize,
+    /// Open connections.
+    pub connections: usize,
+    /// How long a request head may take, in seconds.
+    pub header_timeout: u32,
+    /// How long a request may take, in seconds.
+    pub request_timeout: u32,
+    /// How long requests under way may take at shutdown, in seconds.
+    pub drain_timeout: u32,
+}
+
+/// What stands in front.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Proxy {
+    /// Whose forwarding header is believed.
+    pub trusted: Vec<IpNet>,
+    /// Which header that is.
+    pub header: ForwardedHeader,
+}
+
+/// A forwarding header.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// The read side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Projections {
+    /// A snapshot is taken after so many events.
+    pub snapshot_every: u64,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `json` or `text`.
+    pub format: LogFormat,
+    /// What is logged, as `tracing` filters write it.
+    pub filter: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            issuer: "http://127.0.0.1:8080".to_owned(),
+            data_dir: PathBuf::from("data"),
+            master_key_file: None,
+            authorization_endpoint: None,
+            interaction_url: None,
+            service_documentation: None,
+            scopes: standard_scopes(),
+            tokens: Tokens::default(),
+            authorization: Authorization::default(),
+            signing_keys: SigningKeys::default(),
+            limits: Limits::default(),
+            proxy: Proxy::default(),
+            projections: Projections { snapshot_every: 100_000 },
+            log: Log { format: LogFormat::Json, filter: "info".to_owned() },
+        }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            audience: None,
+            code_lifetime: 60,
+            access_token_lifetime: 600,
+            refresh_token_lifetime: 30 * 86_400,
+            refresh_grace: 10,
+            id_token_lifetime: 3_600,
+        }
+    }
+}
+
+impl Default for Authorization {
+    fn default() -> Self {
+        Self { request_lifetime: 600, acr_values_supported: Vec::new(), remember_offline_access: false }
+    }
+}
+
+impl Default for SigningKeys {
+    fn default() -> Self {
+        Self { rotation_interval: 90 * 86_400, publication_lead: 3_600 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            per_client: Rate { per_second: 100, burst: 200 },
+            per_api_key: Rate { per_second: 1_000, burst: 2_000 },
+            per_address: Rate { per_second: 50, burst: 100 },
+            body_bytes: 65_536,
+            header_bytes: 16_384,
+            connections: 10_000,
+            header_timeout: 10,
+            request_timeout: 30,
+            drain_timeout: 20,
+        }
+    }
+}
+
+impl Default for Projections {
+    fn default() -> Self {
+        Config::default().projections
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Config::default().log
+    }
+}
+
+fn standard_scopes() -> BTreeMap<String, String> {
+    let standard = [
+        ("openid", "Know who you are"),
+        ("profile", "See your name and profile"),
+        ("email", "See your e-mail address"),
+        ("phone", "See your phone number"),
+        ("address", "See your postal address"),
+        ("offline_access", "Keep access while you are away"),
+    ];
+    standard.into_iter().map(|(scope, description)| (scope.to_owned(), description.to_owned())).collect()
+}
+
+/// Why the configuration is no good. Each names the key.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It can't be read.
+    #[error("the configuration can't be read: {0}")]
+    Unreadable(Box<figment::Error>),
+    /// A value is not allowed.
+    #[error("the configuration key `{key}` {problem}")]
+    Invalid {
+        /// Which.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads the file (if there is one) and the environment.
+    pub fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        // The master key is read where it is used and never becomes part of the configuration.
+        let environment = Env::prefixed("GRANTLOG_").ignore(&["master_key", "config"]).split("__");
+        let config: Self = figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.to_owned() });
+        // RFC 8414 §2: no query, no fragment; we want no trailing slash either, so that there is one spelling.
+        let Ok(issuer) = url::Url::parse(&self.issuer) else { return invalid("issuer", "is not a URL") };
+        let loopback = matches!(issuer.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+        if issuer.scheme() != "https" && !(issuer.scheme() == "http" && loopback) {
+            return invalid("issuer", "must be an https URL (http is allowed on a loopback address)");
+        }
+        if issuer.query().is_some() || issuer.fragment().is_some() || self.issuer.ends_with('/') {
+            return invalid("issuer", "must have no query, no fragment and no trailing slash");
+        }
+        for (key, value) in [("authorization_endpoint", &self.authorization_endpoint), ("interaction_url", &self.interaction_url)] {
+            if value.as_ref().is_some_and(|value| url::Url::parse(value).is_err()) {
+                return invalid(key, "is not a URL");
+            }
+        }
+        let within = |key, value: u32, least: u32, most: u32| {
+            let problem = format!("must be between {least} and {most}, and is {value}");
+            if (least..=most).contains(&value) { Ok(()) } else { Err(ConfigError::Invalid { key, problem }) }
+        };
+        within("tokens.code_lifetime", self.tokens.code_lifetime, 1, 600)?;
+        within("tokens.access_token_lifetime", self.tokens.access_token_lifetime, 1, 86_400)?;
+        within("tokens.refresh_token_lifetime", self.tokens.refresh_token_lifetime, 60, 31_536_000)?;
+        within("tokens.refresh_grace", self.tokens.refresh_grace, 0, 300)?;
+        within("tokens.id_token_lifetime", self.tokens.id_token_lifetime, 1, 86_400)?;
+        within("authorization.request_lifetime", self.authorization.request_lifetime, 10, 86_400)?;
+        within("signing_keys.rotation_interval", self.signing_keys.rotation_interval, 3_600, 315_360_000)?;
+        within("signing_keys.publication_lead", self.signing_keys.publication_lead, 0, 604_800)?;
+        for scope in self.scopes.keys() {
+            if scope.parse::<grantlog_core::protocol::ScopeToken>().is_err() {
+                return Err(ConfigError::Invalid { key: "scopes", problem: format!("names {scope:?}, which is no scope (RFC 6749 §3.3)") });
+            }
+        }
+        for (key, rate) in [("limits.per_client", self.limits.per_client), ("limits.per_api_key", self.limits.per_api_key), ("limits.per_address", self.limits.per_address)] {
+            if rate.per_second == 0 || rate.burst == 0 {
+                return invalid(key, "must be at least 1 per second, with a burst of at least 1");
+            }
+        }
+        Ok(())
+    }
+
+    /// What the write side needs of it.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            issuer: self.issuer.clone(),
+            audience: self.tokens.audience.clone().unwrap_or_else(|| self.issuer.clone()),
+            authorization_request_lifetime: Seconds(self.authorization.request_lifetime),
+            code_lifetime: Seconds(self.tokens.code_lifetime),
+            access_token_lifetime: Seconds(self.tokens.access_token_lifetime),
+            refresh_token_lifetime: Seconds(self.tokens.refresh_token_lifetime),
+            refresh_grace: Seconds(self.tokens.refresh_grace),
+            id_token_lifetime: Seconds(self.tokens.id_token_lifetime),
+            acr_values_supported: self.authorization.acr_values_supported.clone(),
+            remember_offline_access: self.authorization.remember_offline_access,
+            key_publication_lead: Seconds(self.signing_keys.publication_lead),
+            key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! An authorization request from its arrival to the answer: start, attest, decide, look at.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Authority, Context, Trouble, UseCaseError};
+use crate::{
+    domain::{
+        AuthorizationId, ClientId, GrantId, OrganizationId, StreamId, SubjectId,
+        authorization::{
+            AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationRefusal, ConsentReason, Decision, DenialError, Next, Progress,
+            ResponseMode, Shown, consent_required, next,
+        },
+        grant::{CodeBinding, GrantCommand, GrantRefusal, RecordConsent},
+        grant_reservation::{self, GrantReservationCommand},
+        subject::SubjectCommand,
+    },
+    keys::token::CodeRef,
+    protocol::{
+        ClientMetadata, RedirectUri, Scope,
+        authorization_request::{AuthorizationError, ClientAndRedirect},
+        params::Params,
+    },
+};
+
+/// What the application says about the person in front of the browser.
+#[derive(Clone, Debug)]
+pub struct SubjectAttestation {
+    /// The application's own id of the person: it becomes `sub`.
+    pub id: String,
+    /// The organization they act in.
+    pub organization_id: Option<OrganizationId>,
+    /// How and when they were authenticated.
+    pub authentication: Authentication,
+    /// Their roles.
+    pub roles: Vec<String>,
+    /// Claims about them.
+    pub claims: Map<String, Value>,
+}
+
+/// Where a request came in, and what ties it to its browser.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// The application passed it on.
+    Headless {
+        /// What the application keeps in the browser's session.
+        browser_binding: Option<String>,
+        /// Who is logged in, if the application said so.
+        subject: Option<SubjectAttestation>,
+    },
+    /// It came in at our own authorization endpoint.
+    Hosted {
+        /// The value of the cookie that the browser is given.
+        cookie: String,
+    },
+}
+
+/// What the person decided.
+#[derive(Clone, Debug)]
+pub enum DecisionInput {
+    /// Yes, to this scope; None: to all that was asked.
+    Approve {
+        /// To what.
+        scope: Option<Scope>,
+        /// What they saw.
+        shown: Option<Shown>,
+    },
+    /// No; or the application can't go on.
+    Deny {
+        /// What the client is told.
+        error: DenialError,
+    },
+}
+
+/// A request that was refused at the door. Nothing was recorded.
+#[derive(Debug)]
+pub struct RejectedRequest {
+    /// What is wrong.
+    pub error: AuthorizationError,
+    /// Where the client is told so; None when the client or its redirect URI are not proven (RFC 6749 §4.1.2.1).
+    pub answer: Option<Answer>,
+}
+
+/// The authorization response: what the client is told, and where (RFC 6749 §4.1.2, RFC 9207).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Where.
+    pub redirect_uri: RedirectUri,
+    /// How.
+    pub response_mode: ResponseMode,
+    /// What.
+    pub parameters: Vec<(&'static str, String)>,
+}
+
+/// An authorization request as the application sees it.
+pub struct AuthorizationView {
+    /// Its id.
+    pub id: AuthorizationId,
+    /// All that is recorded of it.
+    pub authorization: Authorization,
+    /// How far it has come.
+    pub progress: Progress,
+    /// What the page has to do now.
+    pub next: Next,
+    /// Who asks.
+    pub client: ClientMetadata,
+    /// What the person agreed to before.
+    pub agreed: Scope,
+    /// Whether consent must be asked and why; None while the subject is unknown.
+    pub consent: Option<Option<ConsentReason>>,
+    /// The application's id of the attested person.
+    pub subject: Option<Arc<str>>,
+    /// Whom the client expects to log in, as it put it.
+    pub login_hint: Option<String>,
+    /// The answer, when there is one.
+    pub answer: Option<Answer>,
+}
+
+/// Why nothing came of it.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizeRefusal {
+    /// There is no such request.
+    #[error("there is no such authorization request")]
+    NotFound,
+    /// The request was refused at the door.
+    #[error("the authorization request is not valid")]
+    Rejected(Box<RejectedRequest>),
+    /// The request itself says no.
+    #[error(transparent)]
+    Authorization(AuthorizationRefusal),
+}
+
+impl Authority {
+    /// Takes in an authorization request (RFC 6749 §4.1.1).
+    pub async fn start_authorization(&self, context: &Context, query: &[u8], entry: Entry) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
+        let rejected = |error, answer| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(RejectedRequest { error, answer })));
+        let params = Params::parse(query).map_err(|error| rejected(error.into(), None))?;
+        let asked = ClientAndRedirect::parse(&params).map_err(|error| rejected(error, None))?;
+        let client_id = ClientId::from(asked.client_id.as_str());
+        let client = self.active_client(&client_id).await?.ok_or_else(|| rejected(AuthorizationError::unknown_client(), None))?;
+        let redirect_uri = asked.prove(&client).map_err(|error| rejected(error, None))?;
+        let now = self.now();
+        let parsed = asked.parameters(&params, &client_id, &client, &redirect_uri);
+        let request = parsed.map_err(|refused| {
+            let answer = self.error_answer(redirect_uri.clone(), refused.response_mode, refused.state.as_deref(), refused.error.code(), refused.error.description());
+            rejected(refused.error, Some(answer))
+        })?;
+        let mut parameters = request.parameters;
+        if let Some(id_token) = &request.id_token_hint {
+            parameters.expected_subject = self.subject_of_id_token(id_token).await?;
+            if parameters.expected_subject.is_none() {
+                let error = AuthorizationError::invalid_request("id_token_hint: it is not an ID token of this issuer");
+                let answer = self.error_answer(redirect_uri, parameters.response_mode, parameters.state.as_deref(), error.code(), error.description());
+                return Err(rejected(error, Some(answer)));
+            }
+        }
+        let id = AuthorizationId(self.outside.entropy.uuid_v7(now));
+        let expires_at = now.plus(self.settings.authorization_request_lifetime);
+        if let Some(hint) = &request.login_hint {
+            self.vault.hold_hint(id, hint, expires_at).await?;
+        }
+        let shows_nothing = parameters.shows_nothing();
+        let (hosted, browser_binding, subject) = match entry {
+            Entry::Headless { browser_binding, subject } => (false, browser_binding, Some(subject)),
+            Entry::Hosted { cookie } => (true, Some(cookie), None),
+        };
+        let binding = browser_binding.as_deref().map(hash_browser_binding);
+        let command = AuthorizationCommand::Request { parameters, browser_binding: binding.clone(), hosted, expires_at };
+        self.execute_authorization(context, id, command).await?;
+        match subject {
+            Some(subject) if subject.is_some() || shows_nothing => self.attest(context, id, subject, true, browser_binding).await,
+            _ => self.authorization(context, id).await,
+        }
+    }
+
+    /// Records who the person is; None: nobody is logged in.
+    pub async fn attest_subject(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        subject: Option<SubjectAttestation>,
+        browser_binding: Option<String>,
+    ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
+        self.require_authorization(id).await?;
+        self.attest(context, id, subject, false, browser_binding).await
+    }
+
+    /// Records what the person decided.
+    pub async fn decide_authorization(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        decision: DecisionInput,
+        subject: Option<SubjectAttestation>,
+        browser_binding: Option<String>,
+    ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
+        let mut authorization = self.require_authorization(id).await?;
+        if let Some(subject) = subject {
+            authorization = self.record_attestation(context, id, Some(subject), false, browser_binding.clone()).await?;
+        }
+        let binding = browser_binding.as_deref().map(hash_browser_binding);
+        let command = match decision {
+            DecisionInput::Deny { error } => AuthorizationCommand::Deny { error, browser_binding: binding },
+            DecisionInput::Approve { scope, shown } => {
+                let scope = scope.unwrap_or_else(|| authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default());
+                let consent_reason = match authorization.decision() {
+                    // The same decision again: why consent was asked was settled the first time.
+                    Some(Decision::Approved { consent_reason, .. }) => *consent_reason,
+                    _ => self.consent(&authorization).await?.flatten(),
+                };
+                AuthorizationCommand::Approve { scope, consent_reason, shown, browser_binding: binding }
+            }
+        };
+        self.execute_authorization(context, id, command).await?;
+        self.authorization(context, id).await
+    }
+
+    /// The request as it stands. What a crash left half done is completed first.
+    pub async fn authorization(&self, context: &Context, id: AuthorizationId) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
+        let authorization = self.require_authorization(id).await?;
+        let authorization = self.complete(context, id, authorization).await?;
+        let now = self.now();
+        let parameters = authorization.parameters().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
+        let client = self.client(&parameters.client_id).await?;
+        let client = client.metadata().cloned().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
+        let agreed = self.agreed_scope(&authorization).await?;
+        let consent = self.consent(&authorization).await?;
+        let subject = match authorization.attested() {
+            Some(attested) => self.vault.external_id(attested.subject).await?,
+            None => None,
+        };
+        Ok(AuthorizationView {
+            id,
+            progress: authorization.progress(now),
+            next: next(&authorization, now, &self.settings.acr_values_supported, consent),
+            client,
+            agreed,
+            consent,
+            subject,
+            login_hint: self.vault.hint(id).await?,
+            answer: self.answer(id, &authorization),
+            authorization,
+        })
+    }
+
+    async fn attest(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        subject: Option<SubjectAttestation>,
+        at_creation: bool,
+        browser_binding: Option<String>,
+    ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
+        let authorization = self.record_attestation(context, id, subject, at_creation, browser_binding.clone()).await?;
+        let consent = self.consent(&authorization).await?;
+        let ready = next(&authorization, self.now(), &self.settings.acr_values_supported, consent) == Next::Redirect;
+        if ready && authorization.decision().is_none() {
+            // Nobody has to be asked: what was asked for is granted.
+            let scope = authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default();
+            let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
+            let command = AuthorizationCommand::Approve { scope, consent_reason: None, shown: None, browser_binding };
+            self.execute_authorization(context, id, command).await?;
+        } else if authorization.decision().is_none() && authorization.shows_nothing() && consent.flatten().is_some() {
+            // OIDC Core §3.1.2.6: consent would have to be asked, and nothing may be shown.
+            let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
+            self.execute_authorization(context, id, AuthorizationCommand::Deny { error: DenialError::ConsentRequired, browser_binding }).await?;
+        }
+        self.authorization(context, id).await
+    }
+
+    async fn record_attestation(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        subject: Option<SubjectAttestation>,
+        at_creation: bool,
+        browser_binding: Option<String>,
+    ) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+        let attested = match subject {
+            None => None,
+            Some(said) => {
+                let subject = self.register_subject(context, &said.id).await?;
+                let claims = self.seal_claims(subject, &said.claims).await?;
+                let SubjectAttestation { organization_id, authentication, roles, .. } = said;
+                Some(AttestedSubject { subject, organization_id, authentication, roles, claims })
+            }
+        };
+        let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
+        let acr_values_supported = self.settings.acr_values_supported.clone();
+        self.execute_authorization(context, id, AuthorizationCommand::Attest { attested, at_creation, browser_binding, acr_values_supported }).await
+    }
+
+    async fn register_subject(&self, context: &Context, external_id: &str) -> Result<SubjectId, Trouble> {
+        let candidate = SubjectId(self.outside.entropy.uuid_v7(self.now()));
+        // The vault's row is durable before the first event that needs its key.
+        let id = self.vault.register_subject(external_id, candidate).await?.id;
+        match self.subjects.execute(&self.outside, context, &id.stream(), &SubjectCommand::Register).await {
+            Ok(_) | Err(UseCaseError::Refused(_)) => Ok(id),
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
+    /// Opens or extends the grant of an approved request and issues its code. Repeating it is harmless: the grant
+    /// issues one code per request, and the code is derived.
+    async fn complete(&self, context: &Context, id: AuthorizationId, authorization: Authorization) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+        let (Some(Decision::Approved { scope, consent_reason, shown }), None) = (authorization.decision(), authorization.grant_id()) else {
+            return Ok(authorization);
+        };
+        let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
+            return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
+        };
+        let consent = RecordConsent {
+            subject: attested.subject,
+            client_id: parameters.client_id.clone(),
+            organization_id: attested.organization_id.clone(),
+            authorization_id: id,
+            scope: scope.clone(),
+            reason: *consent_reason,
+            shown: shown.clone(),
+            binding: CodeBinding {
+                redirect_uri: parameters.redirect_uri.clone(),
+                redirect_uri_given: parameters.redirect_uri_given,
+                code_challenge: parameters.code_challenge.clone(),
+                scope: scope.clone(),
+                nonce: parameters.nonce.clone(),
+                authentication: attested.authentication.clone(),
+                claims: attested.claims.clone(),
+            },
+            code_expires_at: self.now().plus(self.settings.code_lifetime),
+        };
+        let grant_id = self.record_consent(context, consent).await?;
+        self.execute_authorization(context, id, AuthorizationCommand::Complete { grant_id }).await
+    }
+
+    async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, Trouble> {
+        let slot = grant_reservation::stream_of(consent.subject, &consent.client_id, consent.organization_id.as_ref());
+        let mut grant_id = self.reserve_grant(context, &slot, None).await?;
+        for _ in 0..3 {
+            let command = GrantCommand::RecordConsent(consent.clone());
+            match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {
+                Ok(_) => return Ok(grant_id),
+                // A revoked grant stays revoked: the next consent opens another.
+                Err(UseCaseError::Refused(GrantRefusal::Revoked)) => grant_id = self.reserve_grant(context, &slot, Some(grant_id)).await?,
+                Err(UseCaseError::Refused(refusal)) => return Err(Trouble::Crypto(format!("a reserved grant refuses its own consent: {refusal}"))),
+                Err(UseCaseError::Trouble(trouble)) => return Err(trouble),
+            }
+        }
+        Err(Trouble::Contended(slot))
+    }
+
+    async fn reserve_grant(&self, context: &Context, slot: &StreamId, replaces: Option<GrantId>) -> Result<GrantId, Trouble> {
+        let candidate = GrantId(self.outside.entropy.uuid_v7(self.now()));
+        let command = GrantReservationCommand::Reserve { candidate, replaces };
+        match self.reservations.execute(&self.outside, context, slot, &command).await {
+            Ok(executed) => Ok(executed.state.grant_id().unwrap_or(candidate)),
+            Err(UseCaseError::Refused(never)) => match never {},
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
+    /// What the attested subject agreed to before; nothing while nobody is attested.
+    async fn agreed_scope(&self, authorization: &Authorization) -> Result<Scope, Trouble> {
+        let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else { return Ok(Scope::default()) };
+        let slot = grant_reservation::stream_of(attested.subject, &parameters.client_id, attested.organization_id.as_ref());
+        let Some(grant_id) = self.reservations.load(&self.outside, &slot).await?.grant_id() else { return Ok(Scope::default()) };
+        let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
+        Ok(if grant.is_open() { grant.consented().clone() } else { Scope::default() })
+    }
+
+    /// Whether consent must be asked, and why; None while nobody is attested.
+    async fn consent(&self, authorization: &Authorization) -> Result<Option<Option<ConsentReason>>, Trouble> {
+        let (Some(parameters), Some(_)) = (authorization.parameters(), authorization.attested()) else { return Ok(None) };
+        if let Some(Decision::Approved { consent_reason, .. }) = authorization.decision() {
+            return Ok(Some(*consent_reason));
+        }
+        let client = self.client(&parameters.client_id).await?;
+        let Some(metadata) = client.metadata() else { return Ok(None) };
+        let agreed = self.agreed_scope(authorization).await?;
+        Ok(Some(consent_required(metadata, &parameters.prompt, &parameters.scope, &agreed, self.settings.remember_offline_access)))
+    }
+
+    fn answer(&self, id: AuthorizationId, authorization: &Authorization) -> Option<Answer> {
+        let parameters = authorization.parameters()?;
+        match authorization.decision()? {
+            Decision::Denied { error } => {
+                Some(self.error_answer(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), error.as_str(), error.description()))
+            }
+            Decision::Approved { .. } => {
+                let code = self.codec.code(&CodeRef { grant_id: authorization.grant_id()?, authorization_id: id });
+                let told = vec![("code", code.expose().to_owned())];
+                Some(self.respond(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), told))
+            }
+        }
+    }
+
+    fn error_answer(&self, redirect_uri: RedirectUri, response_mode: ResponseMode, state: Option<&str>, code: &str, description: &str) -> Answer {
+        self.respond(redirect_uri, response_mode, state, vec![("error", code.to_owned()), ("error_description", description.to_owned())])
+    }
+
+    fn respond(&self, redirect_uri: RedirectUri, response_mode: ResponseMode, state: Option<&str>, mut parameters: Vec<(&'static str, String)>) -> Answer {
+        parameters.extend(state.map(|state| ("state", state.to_owned())));
+        // RFC 9207 §2: every authorization response names the issuer.
+        parameters.push(("iss", self.settings.issuer.clone()));
+        Answer { redirect_uri, response_mode, parameters }
+    }
+
+    async fn require_authorization(&self, id: AuthorizationId) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+        let authorization = self.authorizations.load(&self.outside, &id.stream()).await?;
+        if authorization.parameters().is_none() {
+            return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
+        }
+        Ok(authorization)
+    }
+
+    async fn execute_authorization(&self, context: &Context, id: AuthorizationId, command: AuthorizationCommand) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+        let executed = self.authorizations.execute(&self.outside, context, &id.stream(), &command).await;
+        executed.map(|executed| executed.state).map_err(|error| error.map(AuthorizeRefusal::Authorization))
+    }
+
+    /// The token that the last hop of an answer carries in its URL: only whom we gave the URL can fetch the answer.
+    pub fn response_token(&self, id: AuthorizationId) -> String {
+        self.codec.response_token(id)
+    }
+
+    /// Whether this is that token.
+    pub fn check_response_token(&self, id: AuthorizationId, presented: &str) -> bool {
+        self.codec.check_response_token(id, presented)
+    }
+}
+
+/// What the log keeps of a browser binding: its SHA-256, base64url.
+pub fn hash_browser_binding(binding: &str) -> String {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    BASE64_URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, binding.as_bytes()))
+}

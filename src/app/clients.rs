@@ -1,0 +1,86 @@
+//! Register, update, suspend, resume and delete clients; rotate their secrets.
+
+use super::{Authority, Context, Trouble, UseCaseError};
+use crate::{
+    domain::{
+        ClientId,
+        client::{Client, ClientCommand, ClientRefusal},
+    },
+    keys::{SecretHash, token::Secret},
+    protocol::{ClientAuthenticationMethod, ClientMetadata},
+};
+
+/// A client that was just registered.
+pub struct RegisteredClient {
+    /// Its id.
+    pub client_id: ClientId,
+    /// Its secret, if it authenticates with one; shown this once.
+    pub secret: Option<Secret>,
+}
+
+impl Authority {
+    /// Registers a client (RFC 7591 §3.2.1, by an administrator).
+    pub async fn register_client(&self, context: &Context, metadata: ClientMetadata) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
+        let client_id = ClientId::from(format!("client_{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
+        let secret = match metadata.token_endpoint_auth_method {
+            ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => Some(self.new_client_secret()?),
+            ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => None,
+        };
+        let (secret, hash) = secret.unzip();
+        self.execute_client(context, &client_id, ClientCommand::Register { metadata, secret: hash }).await?;
+        Ok(RegisteredClient { client_id, secret })
+    }
+
+    /// Replaces what is registered about a client.
+    pub async fn update_client(&self, context: &Context, client_id: &ClientId, metadata: ClientMetadata) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::Update { metadata }).await
+    }
+
+    /// Stops everything of a client until it is resumed.
+    pub async fn suspend_client(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::Suspend).await
+    }
+
+    /// Ends a suspension.
+    pub async fn resume_client(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::Resume).await
+    }
+
+    /// Ends a client for good.
+    pub async fn delete_client(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::Delete).await
+    }
+
+    /// Makes a second secret, good beside the first. It is shown this once.
+    pub async fn start_client_secret_rotation(&self, context: &Context, client_id: &ClientId) -> Result<Secret, UseCaseError<ClientRefusal>> {
+        let (secret, hash) = self.new_client_secret()?;
+        self.execute_client(context, client_id, ClientCommand::StartSecretRotation { secret: hash }).await?;
+        Ok(secret)
+    }
+
+    /// Makes the second secret the only one.
+    pub async fn complete_client_secret_rotation(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::CompleteSecretRotation).await
+    }
+
+    /// Forgets the second secret.
+    pub async fn cancel_client_secret_rotation(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::CancelSecretRotation).await
+    }
+
+    /// The client as the log has it; a client that was never registered is an empty one.
+    pub async fn client(&self, client_id: &ClientId) -> Result<Client, Trouble> {
+        Ok(self.clients.load(&self.outside, &client_id.stream()).await?)
+    }
+
+    async fn execute_client(&self, context: &Context, client_id: &ClientId, command: ClientCommand) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.clients.execute(&self.outside, context, &client_id.stream(), &command).await?;
+        Ok(())
+    }
+
+    fn new_client_secret(&self) -> Result<(Secret, SecretHash), Trouble> {
+        let secret = self.codec.client_secret(self.random()?);
+        let hash = self.hasher.hash(secret.expose());
+        Ok((secret, hash))
+    }
+}

@@ -1,0 +1,275 @@
+//! The one place where a decision meets the log: load, fold, decide, append at the revision that was read.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use quick_cache::sync::Cache;
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use super::{clock::Clock, entropy::Entropy};
+use crate::{
+    domain::{Decider, Event, StreamId, Timestamp},
+    keys::vault::VaultError,
+    store::{Appended, EventStore, ExpectedRevision, NewEvent, Position, Revision, StoreError},
+};
+
+/// How often a decision is made afresh after another node appended first.
+const ATTEMPTS: usize = 4;
+
+/// Who acts, in which request; and how far the log had grown when the request had done its writing.
+#[derive(Debug)]
+pub struct Context {
+    /// `api_key:<id>`, `client:<id>`, `system`, …: what the envelope keeps as actor.
+    pub actor: String,
+    /// What the envelope keeps as request id; empty outside of a request.
+    pub request_id: String,
+    // 0: nothing was written; else the position + 1.
+    written: AtomicU64,
+}
+
+impl Context {
+    /// The context of one request.
+    pub fn new(actor: impl Into<String>, request_id: impl Into<String>) -> Self {
+        Self { actor: actor.into(), request_id: request_id.into(), written: AtomicU64::new(0) }
+    }
+
+    /// The server itself acts, outside of any request.
+    pub fn system() -> Self {
+        Self::new("system", "")
+    }
+
+    /// The position of the last event that was written in this context.
+    pub fn position(&self) -> Option<Position> {
+        self.written.load(Ordering::Acquire).checked_sub(1).map(Position)
+    }
+
+    fn wrote(&self, position: Position) {
+        self.written.fetch_max(position.0 + 1, Ordering::AcqRel);
+    }
+}
+
+/// Something that is not the caller's fault: try again later. Its text is for the log, never for a response.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Others kept appending first.
+    #[error("the stream {0} is contended")]
+    Contended(StreamId),
+    /// The event store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// What was written is not visible to readers yet.
+    #[error("the read side does not keep up: position {} is not visible", .0.0)]
+    NotVisible(Position),
+    /// There is no key to sign with.
+    #[error("there is no active signing key for {0}")]
+    NoSigningKey(&'static str),
+    /// Randomness or a key could not be made.
+    #[error("a cryptographic operation failed: {0}")]
+    Crypto(String),
+}
+
+/// What a use case can end in, beside success.
+#[derive(Debug, thiserror::Error)]
+pub enum UseCaseError<R> {
+    /// The business "no".
+    #[error("refused")]
+    Refused(R),
+    /// Try again later.
+    #[error(transparent)]
+    Trouble(Trouble),
+}
+
+impl<R> From<Trouble> for UseCaseError<R> {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl<R> From<StoreError> for UseCaseError<R> {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl<R> From<VaultError> for UseCaseError<R> {
+    fn from(error: VaultError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl<R> UseCaseError<R> {
+    /// Says the same "no" in other words.
+    pub fn map<S>(self, f: impl FnOnce(R) -> S) -> UseCaseError<S> {
+        match self {
+            Self::Refused(refusal) => UseCaseError::Refused(f(refusal)),
+            Self::Trouble(trouble) => UseCaseError::Trouble(trouble),
+        }
+    }
+}
+
+/// Tells when what was written can be read: the read side implements it.
+#[async_trait]
+pub trait Visibility: Send + Sync + 'static {
+    /// Returns when the read models have applied this position; false when they did not in time.
+    async fn wait_until_visible(&self, position: Position) -> bool;
+}
+
+/// The outside that a decision needs.
+pub struct Outside {
+    /// The log.
+    pub store: Arc<dyn EventStore>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids and secrets come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// When a write can be read.
+    pub visibility: Arc<dyn Visibility>,
+}
+
+/// What came of a command.
+pub struct Executed<D: Decider> {
+    /// What the command led to; empty when there was nothing to do.
+    pub events: Vec<D::Event>,
+    /// The state after them.
+    pub state: D::State,
+}
+
+#[derive(Clone)]
+struct Folded<S> {
+    state: S,
+    revision: Option<Revision>,
+}
+
+/// All streams of one kind, with the states of those used last.
+///
+/// Inside a process the commands on one stream wait for each other, so that many requests for one grant don't have to
+/// fail and repeat; between processes the expected revision decides. A cached state is never stale here: nobody else
+/// may write to an embedded store, and an append at a stale revision is refused by every other.
+pub struct Streams<D: Decider> {
+    cache: Cache<StreamId, Arc<Folded<D::State>>>,
+    turns: Vec<Mutex<()>>,
+}
+
+impl<D> Streams<D>
+where
+    D: Decider,
+    D::Event: Into<Event> + TryFrom<Event>,
+{
+    /// Keeps the states of up to `cached` streams.
+    pub fn new(cached: usize) -> Self {
+        Self { cache: Cache::new(cached), turns: (0..256).map(|_| Mutex::new(())).collect() }
+    }
+
+    /// The state of a stream as the log has it.
+    pub async fn load(&self, outside: &Outside, stream: &StreamId) -> Result<D::State, StoreError> {
+        Ok(self.fold(outside, stream).await?.state.clone())
+    }
+
+    /// Decides and appends. Returns when the events are durable and visible to readers.
+    pub async fn execute(&self, outside: &Outside, context: &Context, stream: &StreamId, command: &D::Command) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
+        let executed = {
+            let _turn = self.turn(stream).lock().await;
+            self.decide_and_append(outside, context, stream, command).await?
+        };
+        if let Some(position) = context.position()
+            && !executed.events.is_empty()
+            && !outside.visibility.wait_until_visible(position).await
+        {
+            return Err(Trouble::NotVisible(position).into());
+        }
+        Ok(executed)
+    }
+
+    async fn decide_and_append(&self, outside: &Outside, context: &Context, stream: &StreamId, command: &D::Command) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
+        for _ in 0..ATTEMPTS {
+            let folded = self.fold(outside, stream).await?;
+            let now = outside.clock.now();
+            let events = D::decide(&folded.state, command, now).map_err(UseCaseError::Refused)?;
+            if events.is_empty() {
+                return Ok(Executed { events, state: folded.state.clone() });
+            }
+            match self.append(outside, context, stream, folded.revision, &events, now).await {
+                Ok(appended) => {
+                    context.wrote(appended.position);
+                    let state = events.iter().fold(folded.state.clone(), |state, event| D::evolve(state, event, now));
+                    self.cache.insert(stream.clone(), Arc::new(Folded { state: state.clone(), revision: Some(appended.revision) }));
+                    return Ok(Executed { events, state });
+                }
+                Err(StoreError::Conflict { .. }) => {
+                    self.cache.remove(stream);
+                }
+                Err(error) => {
+                    self.cache.remove(stream);
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(Trouble::Contended(stream.clone()).into())
+    }
+
+    async fn append(&self, outside: &Outside, context: &Context, stream: &StreamId, read_at: Option<Revision>, events: &[D::Event], now: Timestamp) -> Result<Appended, StoreError> {
+        let new: Vec<NewEvent> = events.iter().map(|event| envelope(outside, context, event.clone().into(), now)).collect();
+        let ids: Vec<_> = new.iter().map(|event| event.id).collect();
+        let expected = read_at.map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
+        match outside.store.append(stream, expected, new).await {
+            Err(StoreError::Unknown(cause)) => {
+                // The connection broke before the answer: the event ids tell whether it was written.
+                warn!(%stream, cause, "the outcome of an append is unknown; reading the stream again");
+                let loaded = outside.store.load(stream, read_at).await?;
+                let written = loaded.events.len() >= ids.len() && loaded.events.iter().zip(&ids).all(|(recorded, id)| recorded.event.id == *id);
+                match loaded.events.get(ids.len() - 1) {
+                    Some(last) if written => Ok(Appended { position: last.position, revision: last.revision }),
+                    _ => Err(StoreError::Unavailable(cause)),
+                }
+            }
+            other => other,
+        }
+    }
+
+    async fn fold(&self, outside: &Outside, stream: &StreamId) -> Result<Arc<Folded<D::State>>, StoreError> {
+        if let Some(folded) = self.cache.get(stream) {
+            return Ok(folded);
+        }
+        let mut folded = Folded { state: D::State::default(), revision: None };
+        for recorded in outside.store.load(stream, None).await?.events {
+            let event = recorded.decode().map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let event = D::Event::try_from(event).map_err(|_| StoreError::Corrupt(format!("{stream} holds an event of another kind")))?;
+            folded = Folded { state: D::evolve(folded.state, &event, recorded.event.time), revision: Some(recorded.revision) };
+        }
+        let folded = Arc::new(folded);
+        if folded.revision.is_some() {
+            self.cache.insert(stream.clone(), folded.clone());
+        }
+        Ok(folded)
+    }
+
+    fn turn(&self, stream: &StreamId) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        stream.hash(&mut hasher);
+        let turns = self.turns.len() as u64;
+        &self.turns[usize::try_from(hasher.finish() % turns).unwrap_or_default()]
+    }
+}
+
+fn envelope(outside: &Outside, context: &Context, event: Event, now: Timestamp) -> NewEvent {
+    let encoded = event.encode();
+    NewEvent {
+        id: outside.entropy.uuid_v7(now),
+        kind: encoded.kind,
+        schema: encoded.schema,
+        time: now,
+        actor: context.actor.clone(),
+        request_id: context.request_id.clone(),
+        data: encoded.data,
+    }
+}

@@ -1,0 +1,93 @@
+//! Make and rotate signing keys; sign with the one whose turn it is.
+
+use serde::Serialize;
+
+use super::{Authority, Context, Trouble, UseCaseError};
+use crate::{
+    domain::{
+        Seconds, StreamId, StreamKind, Timestamp,
+        signing_key::{SigningKeyCommand, SigningKeyRefusal},
+    },
+    jose::{Algorithm, sign_jwt},
+    keys::signing,
+};
+
+impl Authority {
+    /// Makes a key for every algorithm that has none that signs.
+    pub async fn ensure_signing_keys(&self, context: &Context) -> Result<(), UseCaseError<SigningKeyRefusal>> {
+        for algorithm in Algorithm::ALL {
+            if signing::signs_at(&self.key_directory.keys(), algorithm, self.now()).is_none() {
+                self.generate_signing_key(context, algorithm, self.now()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the next key of each algorithm and retires the present one. The next is published at once and signs after
+    /// the publication lead; the present one stays published until the last token that it signed has expired.
+    pub async fn rotate_signing_keys(&self, context: &Context) -> Result<Vec<String>, UseCaseError<SigningKeyRefusal>> {
+        let mut made = Vec::new();
+        for algorithm in Algorithm::ALL {
+            made.push(self.rotate_signing_key(context, algorithm).await?);
+        }
+        Ok(made)
+    }
+
+    /// Rotates the keys that are older than the rotation interval.
+    pub async fn rotate_aged_signing_keys(&self, context: &Context) -> Result<Vec<String>, UseCaseError<SigningKeyRefusal>> {
+        let mut made = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let keys = self.key_directory.keys();
+            let newest = keys.iter().filter(|key| key.algorithm == algorithm).map(|key| key.active_from).max();
+            if newest.is_none_or(|active_from| active_from.plus(self.settings.key_rotation_interval) <= self.now()) {
+                made.push(self.rotate_signing_key(context, algorithm).await?);
+            }
+        }
+        Ok(made)
+    }
+
+    async fn rotate_signing_key(&self, context: &Context, algorithm: Algorithm) -> Result<String, UseCaseError<SigningKeyRefusal>> {
+        let takes_over = self.now().plus(self.settings.key_publication_lead);
+        let present: Vec<String> = self.key_directory.keys().iter().filter(|key| key.algorithm == algorithm && key.retired_at.is_none()).map(|key| key.kid.clone()).collect();
+        let next = self.generate_signing_key(context, algorithm, takes_over).await?;
+        let published_until = takes_over.plus(self.longest_token_lifetime());
+        for kid in present {
+            let command = SigningKeyCommand::Retire { at: takes_over, published_until };
+            self.signing_keys.execute(&self.outside, context, &stream_of(&kid), &command).await?;
+        }
+        Ok(next)
+    }
+
+    async fn generate_signing_key(&self, context: &Context, algorithm: Algorithm, active_from: Timestamp) -> Result<String, UseCaseError<SigningKeyRefusal>> {
+        let entropy = self.outside.entropy.clone();
+        let key = tokio::task::spawn_blocking(move || signing::generate(algorithm, &*entropy))
+            .await
+            .map_err(|error| Trouble::Crypto(error.to_string()))?
+            .map_err(|error| Trouble::Crypto(error.to_string()))?;
+        let public_jwk = key.public_jwk();
+        let kid = public_jwk.thumbprint();
+        // The private half is durable before anybody learns of the key.
+        self.vault.keep_signing_key(&kid, &key).await?;
+        let public_jwk = serde_json::to_value(public_jwk).map_err(|error| Trouble::Crypto(error.to_string()))?;
+        let command = SigningKeyCommand::Generate { algorithm, public_jwk, active_from };
+        self.signing_keys.execute(&self.outside, context, &stream_of(&kid), &command).await?;
+        Ok(kid)
+    }
+
+    /// Signs claims with the key whose turn it is.
+    pub(super) async fn sign(&self, algorithm: Algorithm, typ: Option<&str>, claims: &impl Serialize) -> Result<String, Trouble> {
+        let keys = self.key_directory.keys();
+        let entry = signing::signs_at(&keys, algorithm, self.now()).ok_or(Trouble::NoSigningKey(algorithm.as_str()))?;
+        let key = self.vault.signing_key(&entry.kid).await?.ok_or(Trouble::NoSigningKey(algorithm.as_str()))?;
+        Ok(sign_jwt(&key, &entry.kid, typ, claims))
+    }
+
+    /// Clients may be given access tokens that live up to a day.
+    fn longest_token_lifetime(&self) -> Seconds {
+        self.settings.id_token_lifetime.max(self.settings.access_token_lifetime).max(crate::protocol::client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME)
+    }
+}
+
+fn stream_of(kid: &str) -> StreamId {
+    StreamId::new(StreamKind::SigningKey, kid)
+}
