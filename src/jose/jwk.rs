@@ -140,18 +140,7 @@ impl Jwk {
     }
 
     fn bare(kty: &str) -> Self {
-        Self {
-            kty: kty.into(),
-            crv: None,
-            x: None,
-            y: None,
-            n: None,
-            e: None,
-            alg: None,
-            public_key_use: None,
-            kid: None,
-            key_ops: None,
-        }
+        Self { kty: kty.into(), crv: None, x: None, y: None, n: None, e: None, alg: None, public_key_use: None, kid: None, key_ops: None }
     }
 
     /// The SHA-256 thumbprint, base64url (RFC 7638 §3); None when a member that makes up the key is missing or the key

@@ -232,7 +232,8 @@ mod tests {
     fn rfc7515_7_1_only_three_strict_parts_are_a_compact_jws() {
         let good = signed(r#"{"alg":"EdDSA"}"#, "{}");
         assert_eq!(refusal(&good), None);
-        for jwt in ["", "a", "a.b", "..", "a.b.c.d.e", &format!("{good}="), &format!("{good}."), &format!(" {good}"), &format!("{good}\n")] {
+        for jwt in ["", "a", "a.b", "..", "a.b.c.d.e", &format!("{good}="), &format!("{good}."), &format!(" {good}"), &format!("{good}\n")]
+        {
             assert_eq!(refusal(jwt), Some(JwtError::Malformed), "{jwt:?}");
         }
         for header in ["[]", "{}", "{", r#"{"alg":1}"#, r#"{"alg":"EdDSA","kid":1}"#, r#"{"alg":"EdDSA","typ":null}"#] {

@@ -100,9 +100,8 @@ fn rfc7515_a_2_rs256_is_verified() {
 
 #[test]
 fn rfc7515_a_3_es256_is_verified() {
-    let jws = format!(
-        "eyJhbGciOiJFUzI1NiJ9.{CLAIMS}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
-    );
+    let jws =
+        format!("eyJhbGciOiJFUzI1NiJ9.{CLAIMS}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
     let parsed = UnverifiedJwt::parse(&jws).expect("a compact JWS");
     let verified = parsed.verify(&verifying(&rfc7515_a_3()), &VerificationAlgorithm::ALL);
     assert_eq!(verified.map(Value::Object), Ok(claims()));
