@@ -77,6 +77,6 @@ pub(super) fn prepare(database: &mut Connection, verifier: &hmac::Key) -> Result
 
 /// Takes what was deleted out of the write-ahead log too, where its earlier copies would stay.
 pub(super) fn forget_deleted(database: &Connection) -> Result<(), VaultError> {
-    // The row tells whether readers were in the way; there are none beside this connection.
-    Ok(database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    let is_blocked: bool = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_blocked { Err(VaultError::Unavailable("another process reads the vault".into())) } else { Ok(()) }
 }

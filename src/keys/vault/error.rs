@@ -7,7 +7,7 @@ use crate::keys::seal::SealFailed;
 /// Three things that an operator does something different about. No text in it holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// Nothing was changed; try later.
+    /// It was not done, or not to its end; doing it again later is harmless.
     #[error("the vault is unavailable: {0}")]
     Unavailable(String),
     /// What was read is not what was written.

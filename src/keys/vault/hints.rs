@@ -38,9 +38,8 @@ impl Vault {
     pub async fn drop_expired_hints(&self, now: Timestamp) -> Result<usize, VaultError> {
         self.with_database(move |_, database| {
             let dropped = database.execute("DELETE FROM hints WHERE expires_at <= ?1", [now.0])?;
-            if dropped > 0 {
-                database::forget_deleted(database)?;
-            }
+            // Also when there was none: an earlier try may have ended between the two.
+            database::forget_deleted(database)?;
             Ok(dropped)
         })
         .await

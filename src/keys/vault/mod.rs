@@ -51,9 +51,9 @@ struct Inner {
 struct Keys {
     verifier: hmac::Key,
     lookup: hmac::Key,
-    subject_keys: SealKey,
+    subject_wrap: SealKey,
     hints: SealKey,
-    signing_keys: SealKey,
+    signing_wrap: SealKey,
 }
 
 impl Keys {
@@ -62,9 +62,9 @@ impl Keys {
         Self {
             verifier: mac("vault verifier"),
             lookup: mac("vault subject lookup"),
-            subject_keys: SealKey::derived(master, "vault subject keys"),
+            subject_wrap: SealKey::derived(master, "vault subject keys"),
             hints: SealKey::derived(master, "vault hints"),
-            signing_keys: SealKey::derived(master, "vault signing keys"),
+            signing_wrap: SealKey::derived(master, "vault signing keys"),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::jose::{Algorithm, SigningKey};
 impl Vault {
     /// Keeps a private key under its kid. Durable when it returns.
     pub async fn keep_signing_key(&self, kid: &str, algorithm: Algorithm, key: &SigningKey) -> Result<(), VaultError> {
-        let sealed = self.0.keys.signing_keys.seal(&about(kid, algorithm), &key.to_pkcs8())?;
+        let sealed = self.0.keys.signing_wrap.seal(&about(kid, algorithm), &key.to_pkcs8())?;
         let kid = kid.to_owned();
         self.with_database(move |vault, database| {
             database
@@ -53,7 +53,7 @@ impl Inner {
             .optional()?;
         let Some((algorithm, sealed)) = found else { return Ok(None) };
         let key = algorithm.parse().ok().and_then(|algorithm: Algorithm| {
-            let pkcs8 = self.keys.signing_keys.open(&about(&kid, algorithm), &sealed)?;
+            let pkcs8 = self.keys.signing_wrap.open(&about(&kid, algorithm), &sealed)?;
             SigningKey::from_pkcs8(algorithm, &pkcs8).ok()
         });
         let key = Arc::new(key.ok_or_else(|| VaultError::sealed("a signing key"))?);

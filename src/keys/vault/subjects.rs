@@ -58,10 +58,10 @@ impl Vault {
         self.with_database(move |vault, database| vault.load_external_id(database, subject)).await
     }
 
-    /// Seals a personal value under its subject's key. It opens for the same field only. `Corrupt` if there is no such
-    /// subject: nobody has anything to say about one that was never registered.
+    /// Seals a personal value under its subject's key. It opens for the same field only. `Unavailable` if the subject was
+    /// forgotten meanwhile: whoever does it afresh registers the person anew.
     pub async fn seal(&self, subject: SubjectId, field: &str, plain: &[u8]) -> Result<Sealed, VaultError> {
-        let key = self.subject_key(subject).await?.ok_or_else(|| VaultError::Corrupt(format!("subject {subject} has no key")))?;
+        let key = self.subject_key(subject).await?.ok_or_else(|| VaultError::Unavailable(format!("subject {subject} has no key")))?;
         let sealed = URL_SAFE_NO_PAD.encode(key.seal(&about(subject, field), plain)?);
         Ok(Sealed { subject, sealed })
     }
@@ -105,11 +105,18 @@ impl Inner {
             return Ok(RegisteredSubject { id, is_new: false });
         }
         let key = SealKey::random()?;
-        let wrapped = key.wrap(&self.keys.subject_keys, candidate.0.as_bytes())?;
+        let wrapped = key.wrap(&self.keys.subject_wrap, candidate.0.as_bytes())?;
         let sealed = key.seal(&about(candidate, EXTERNAL_ID), external_id.as_bytes())?;
-        database
-            .prepare_cached("INSERT INTO subjects (id, lookup, wrapped_key, external_id) VALUES (?1, ?2, ?3, ?4)")?
+        let inserted = database
+            .prepare_cached(
+                "INSERT INTO subjects (id, lookup, wrapped_key, external_id) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (lookup) DO NOTHING",
+            )?
             .execute(params![candidate.0.as_bytes(), lookup, wrapped, sealed])?;
+        if inserted == 0 {
+            // Another process was faster, between our look and our insert.
+            let id = self.find(database, lookup)?.ok_or_else(|| VaultError::Unavailable("a subject was just forgotten".into()))?;
+            return Ok(RegisteredSubject { id, is_new: false });
+        }
         self.subjects.insert(lookup, candidate);
         self.external_ids.insert(candidate, external_id);
         self.subject_keys.insert(candidate, Arc::new(key));
@@ -131,7 +138,7 @@ impl Inner {
         let wrapped: Option<Vec<u8>> =
             database.prepare_cached("SELECT wrapped_key FROM subjects WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
         let Some(wrapped) = wrapped else { return Ok(None) };
-        let key = SealKey::unwrap(&wrapped, &self.keys.subject_keys, id).ok_or_else(|| VaultError::sealed("a subject's key"))?;
+        let key = SealKey::unwrap(&wrapped, &self.keys.subject_wrap, id).ok_or_else(|| VaultError::sealed("a subject's key"))?;
         let key = Arc::new(key);
         self.subject_keys.insert(subject, Arc::clone(&key));
         Ok(Some(key))

@@ -93,17 +93,18 @@ async fn a_personal_value_opens_for_its_subject_and_field_only() {
 
 #[tokio::test]
 async fn what_was_sealed_for_a_forgotten_subject_is_gone() {
+    let alice = subject(0x0193_2d5e_aabb_7ccd_8eef_0123_4567_89ab);
     let dir = tempfile::tempdir().expect("a folder");
     let vault = Vault::open(dir.path(), &master("A")).expect("a vault");
-    vault.register_subject(EXTERNAL_ID, subject(1)).await.expect("registered");
-    let sealed = vault.seal(subject(1), "name", b"Alice").await.expect("sealed");
-    assert!(holds(dir.path(), subject(1).0.as_bytes()));
-    assert_eq!(vault.forget_subject(subject(1)).await, Ok(true));
-    assert_eq!(vault.forget_subject(subject(1)).await, Ok(false));
+    vault.register_subject(EXTERNAL_ID, alice).await.expect("registered");
+    let sealed = vault.seal(alice, "name", b"Alice").await.expect("sealed");
+    assert!(holds(dir.path(), alice.0.as_bytes()));
+    assert_eq!(vault.forget_subject(alice).await, Ok(true));
+    assert_eq!(vault.forget_subject(alice).await, Ok(false));
     assert_eq!(vault.open_sealed(&sealed, "name").await, Ok(None));
-    assert_eq!(vault.external_id(subject(1)).await, Ok(None));
+    assert_eq!(vault.external_id(alice).await, Ok(None));
     assert_eq!(vault.find_subject(EXTERNAL_ID).await, Ok(None));
-    assert!(!holds(dir.path(), subject(1).0.as_bytes()), "the row is overwritten, in the write-ahead log too");
+    assert!(!holds(dir.path(), alice.0.as_bytes()), "the row is overwritten, in the write-ahead log too");
     let again = vault.register_subject(EXTERNAL_ID, subject(2)).await;
     assert_eq!(again, Ok(RegisteredSubject { id: subject(2), is_new: true }));
 }
