@@ -1,17 +1,20 @@
 //! JOSE: signing, JWK, JWK Set, thumbprints, JWT. Ed25519 by `ed25519-dalek`, the rest by `aws-lc-rs`.
 
-use serde::{Deserialize, Serialize};
+mod algorithm;
+mod base64url;
+mod jwk;
+mod jwk_set;
+mod jwt;
+mod signing_key;
+mod strict_json;
+mod verifying_key;
 
-/// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). There is no `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Algorithm {
-    /// Ed25519 (RFC 8037).
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-    /// ECDSA with P-256 and SHA-256.
-    #[serde(rename = "ES256")]
-    Es256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits.
-    #[serde(rename = "RS256")]
-    Rs256,
-}
+pub use algorithm::{Algorithm, UnknownAlgorithm, VerificationAlgorithm};
+pub use jwk::{Jwk, JwkError};
+pub use jwk_set::{JwkSet, JwkSetError};
+pub use jwt::{JwtError, JwtHeader, MAX_JWT_LENGTH, UnverifiedJwt, sign_jwt};
+pub use signing_key::{KeyRefused, SigningKey};
+pub use verifying_key::{BadSignature, VerifyingKey};
+
+#[cfg(test)]
+mod vectors;

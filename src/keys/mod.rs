@@ -1,8 +1,14 @@
 //! Secrets at rest: the master key, keyed hashes of client secrets and API keys, subject keys, signing keys.
 
-use serde::{Deserialize, Serialize};
+mod generate;
+mod master_key;
+mod seal;
+mod secret_hash;
+mod signing;
+mod vault;
 
-/// What is kept of a secret that the server made: HMAC-SHA-256 under a key derived from the master key, base64url.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SecretHash(pub(crate) String);
+pub use generate::{GenerateError, generate_signing_key};
+pub use master_key::{MasterKey, MasterKeyError};
+pub use secret_hash::{SecretHash, SecretHasher};
+pub use signing::{KeyDirectory, SigningKeyEntry, VerifyingKeys, jwk_set, published_at, signs_at, verifying};
+pub use vault::{RegisteredSubject, Vault, VaultError};
