@@ -3,6 +3,11 @@
 //! A backend appends a batch to **one** stream at an expected revision, loads a stream, reads everything from a
 //! position, and follows. Nothing here may depend on what KurrentDB or PostgreSQL can't do.
 
+#[cfg(feature = "testing")]
+pub mod contract;
+pub mod memory;
+pub mod sqlite;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +16,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::{Event, StreamId, Timestamp, catalog::DecodeError};
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
 
 /// A place in the whole log. Strictly growing, never reused; not necessarily without gaps. Compare it, don't count with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
@@ -29,6 +37,16 @@ pub enum ExpectedRevision {
     NoStream,
     /// Its last event has this revision.
     Exact(Revision),
+}
+
+impl ExpectedRevision {
+    /// The revision that the first event of the batch would get; None when no stream can be that long.
+    pub fn place(self) -> Option<u64> {
+        match self {
+            Self::NoStream => Some(0),
+            Self::Exact(revision) => revision.0.checked_add(1),
+        }
+    }
 }
 
 /// An event on its way into the log.
@@ -99,6 +117,13 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    /// An empty batch has no place in a stream: nothing was written.
+    pub(crate) fn empty_batch() -> Self {
+        Self::Unavailable("an append of no events was asked for".into())
+    }
+}
+
 /// The event store. Every backend passes the same contract (`store::contract`).
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
@@ -106,7 +131,7 @@ pub trait EventStore: Send + Sync + 'static {
     async fn load(&self, stream: &StreamId, after: Option<Revision>) -> Result<Loaded, StoreError>;
 
     /// Appends a batch to one stream, all or nothing; durable when it returns. Appending the same event ids again at
-    /// the same place is answered as the first time.
+    /// the same place is answered as the first time. An empty batch is refused as `Unavailable`.
     async fn append(&self, stream: &StreamId, expected: ExpectedRevision, events: Vec<NewEvent>) -> Result<Appended, StoreError>;
 
     /// Everything after a position (None: from the beginning), in order; ends at the head.
@@ -123,6 +148,11 @@ impl Recorded {
     /// The event itself.
     pub fn decode(&self) -> Result<Event, DecodeError> {
         Event::decode(self.stream.kind(), &self.event.kind, self.event.schema, &self.event.data)
+    }
+
+    /// How the append was answered whose last event this is.
+    pub fn appended(&self) -> Appended {
+        Appended { position: self.position, revision: self.revision }
     }
 
     /// The one canonical byte form of an event with its envelope: RFC 8785 JSON, see `docs/event-envelope.md`.
