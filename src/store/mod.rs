@@ -174,3 +174,79 @@ impl Recorded {
         serde_json_canonicalizer::to_vec(&envelope)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::digest::{Context, SHA256};
+    use serde_json::Value;
+
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/event-envelope.md");
+
+    /// The blocks of this language on the page, one for each vector.
+    fn blocks(language: &str) -> Vec<&'static str> {
+        let blocks = PAGE.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        blocks.filter(|(found, _)| *found == language).map(|(_, text)| text).collect()
+    }
+
+    fn bytes(hexadecimal: &str) -> Vec<u8> {
+        hexadecimal.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("a byte in hexadecimal")).collect()
+    }
+
+    fn recorded(parts: &str) -> Recorded {
+        let parts: Value = serde_json::from_str(parts).expect("the parts are JSON");
+        let text = |name: &str| parts[name].as_str().expect("a string").to_owned();
+        Recorded {
+            position: Position(parts["position"].as_u64().expect("an integer")),
+            stream: text("stream").parse().expect("a stream of ours"),
+            revision: Revision(parts["revision"].as_u64().expect("an integer")),
+            event: NewEvent {
+                id: text("id").parse().expect("a UUID"),
+                kind: text("type"),
+                schema: parts["schema"].as_u64().and_then(|schema| schema.try_into().ok()).expect("a small integer"),
+                time: Timestamp(parts["time"].as_i64().expect("an integer")),
+                actor: text("actor"),
+                request_id: text("request_id"),
+                data: parts["data"].to_string(),
+            },
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_is_the_documented_one() {
+        let (parts, forms, hashes) = (blocks("json"), blocks("hex"), blocks("sha256"));
+        assert_eq!((parts.len(), forms.len(), hashes.len()), (2, 2, 2));
+        for ((parts, form), hash) in parts.into_iter().zip(forms).zip(hashes) {
+            let recorded = recorded(parts);
+            recorded.decode().expect("the vectors are events of ours");
+            let canonical = recorded.canonical().expect("it has a canonical form");
+            assert_eq!(String::from_utf8_lossy(&canonical), String::from_utf8_lossy(&bytes(form)));
+            let mut leaf = Context::new(&SHA256);
+            leaf.update(&[0]);
+            leaf.update(&canonical);
+            let leaf: String = leaf.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(leaf, hash.trim());
+        }
+    }
+
+    #[test]
+    fn the_documented_text_is_the_documented_bytes() {
+        let text = blocks("text");
+        assert_eq!(text.len(), 1);
+        assert_eq!(text[0].trim_end().as_bytes(), bytes(blocks("hex")[0]));
+    }
+
+    /// A client may register such keys, so this must neither fail nor have two forms.
+    #[test]
+    fn rfc8785_3_2_2_3_foreign_numbers_are_written_as_doubles() {
+        let form = |data: &str| {
+            let data: Value = serde_json::from_str(data).expect("it is JSON");
+            serde_json_canonicalizer::to_string(&data).expect("it has a canonical form")
+        };
+        assert_eq!(form(r#"{"n":18446744073709551615}"#), r#"{"n":18446744073709552000}"#);
+        assert_eq!(form(r#"{"n":[1e2,1E-7,-0,123456789012345678901234567890]}"#), r#"{"n":[100,1e-7,0,1.2345678901234568e+29]}"#);
+        let again = form(r#"{"n":18446744073709551615}"#);
+        assert_eq!(form(&again), again);
+    }
+}
