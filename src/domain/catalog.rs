@@ -142,3 +142,6 @@ impl Event {
             .map_err(|source| DecodeError::Malformed { kind: kind.to_owned(), source })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,11 @@
 //! A backend appends a batch to **one** stream at an expected revision, loads a stream, reads everything from a
 //! position, and follows. Nothing here may depend on what KurrentDB or PostgreSQL can't do.
 
+#[cfg(feature = "testing")]
+pub mod contract;
+pub mod memory;
+pub mod sqlite;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +16,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::{Event, StreamId, Timestamp, catalog::DecodeError};
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
 
 /// A place in the whole log. Strictly growing, never reused; not necessarily without gaps. Compare it, don't count with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
@@ -29,6 +37,16 @@ pub enum ExpectedRevision {
     NoStream,
     /// Its last event has this revision.
     Exact(Revision),
+}
+
+impl ExpectedRevision {
+    /// The revision that the first event of the batch would get; None when no stream can be that long.
+    pub fn place(self) -> Option<u64> {
+        match self {
+            Self::NoStream => Some(0),
+            Self::Exact(revision) => revision.0.checked_add(1),
+        }
+    }
 }
 
 /// An event on its way into the log.
@@ -99,6 +117,13 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    /// An empty batch has no place in a stream: nothing was written.
+    pub(crate) fn empty_batch() -> Self {
+        Self::Unavailable("an append of no events was asked for".into())
+    }
+}
+
 /// The event store. Every backend passes the same contract (`store::contract`).
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
@@ -106,7 +131,7 @@ pub trait EventStore: Send + Sync + 'static {
     async fn load(&self, stream: &StreamId, after: Option<Revision>) -> Result<Loaded, StoreError>;
 
     /// Appends a batch to one stream, all or nothing; durable when it returns. Appending the same event ids again at
-    /// the same place is answered as the first time.
+    /// the same place is answered as the first time. An empty batch is refused as `Unavailable`.
     async fn append(&self, stream: &StreamId, expected: ExpectedRevision, events: Vec<NewEvent>) -> Result<Appended, StoreError>;
 
     /// Everything after a position (None: from the beginning), in order; ends at the head.
@@ -123,6 +148,11 @@ impl Recorded {
     /// The event itself.
     pub fn decode(&self) -> Result<Event, DecodeError> {
         Event::decode(self.stream.kind(), &self.event.kind, self.event.schema, &self.event.data)
+    }
+
+    /// How the append was answered whose last event this is.
+    pub fn appended(&self) -> Appended {
+        Appended { position: self.position, revision: self.revision }
     }
 
     /// The one canonical byte form of an event with its envelope: RFC 8785 JSON, see `docs/event-envelope.md`.
@@ -142,5 +172,81 @@ impl Recorded {
             "data": data,
         });
         serde_json_canonicalizer::to_vec(&envelope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::digest::{Context, SHA256};
+    use serde_json::Value;
+
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/event-envelope.md");
+
+    /// The blocks of this language on the page, one for each vector.
+    fn blocks(language: &str) -> Vec<&'static str> {
+        let blocks = PAGE.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        blocks.filter(|(found, _)| *found == language).map(|(_, text)| text).collect()
+    }
+
+    fn bytes(hexadecimal: &str) -> Vec<u8> {
+        hexadecimal.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("a byte in hexadecimal")).collect()
+    }
+
+    fn recorded(parts: &str) -> Recorded {
+        let parts: Value = serde_json::from_str(parts).expect("the parts are JSON");
+        let text = |name: &str| parts[name].as_str().expect("a string").to_owned();
+        Recorded {
+            position: Position(parts["position"].as_u64().expect("an integer")),
+            stream: text("stream").parse().expect("a stream of ours"),
+            revision: Revision(parts["revision"].as_u64().expect("an integer")),
+            event: NewEvent {
+                id: text("id").parse().expect("a UUID"),
+                kind: text("type"),
+                schema: parts["schema"].as_u64().and_then(|schema| schema.try_into().ok()).expect("a small integer"),
+                time: Timestamp(parts["time"].as_i64().expect("an integer")),
+                actor: text("actor"),
+                request_id: text("request_id"),
+                data: parts["data"].to_string(),
+            },
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_is_the_documented_one() {
+        let (parts, forms, hashes) = (blocks("json"), blocks("hex"), blocks("sha256"));
+        assert_eq!((parts.len(), forms.len(), hashes.len()), (2, 2, 2));
+        for ((parts, form), hash) in parts.into_iter().zip(forms).zip(hashes) {
+            let recorded = recorded(parts);
+            recorded.decode().expect("the vectors are events of ours");
+            let canonical = recorded.canonical().expect("it has a canonical form");
+            assert_eq!(String::from_utf8_lossy(&canonical), String::from_utf8_lossy(&bytes(form)));
+            let mut leaf = Context::new(&SHA256);
+            leaf.update(&[0]);
+            leaf.update(&canonical);
+            let leaf: String = leaf.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(leaf, hash.trim());
+        }
+    }
+
+    #[test]
+    fn the_documented_text_is_the_documented_bytes() {
+        let text = blocks("text");
+        assert_eq!(text.len(), 1);
+        assert_eq!(text[0].trim_end().as_bytes(), bytes(blocks("hex")[0]));
+    }
+
+    /// A client may register such keys, so this must neither fail nor have two forms.
+    #[test]
+    fn rfc8785_3_2_2_3_foreign_numbers_are_written_as_doubles() {
+        let form = |data: &str| {
+            let data: Value = serde_json::from_str(data).expect("it is JSON");
+            serde_json_canonicalizer::to_string(&data).expect("it has a canonical form")
+        };
+        assert_eq!(form(r#"{"n":18446744073709551615}"#), r#"{"n":18446744073709552000}"#);
+        assert_eq!(form(r#"{"n":[1e2,1E-7,-0,123456789012345678901234567890]}"#), r#"{"n":[100,1e-7,0,1.2345678901234568e+29]}"#);
+        let again = form(r#"{"n":18446744073709551615}"#);
+        assert_eq!(form(&again), again);
     }
 }

@@ -1,0 +1,519 @@
+//! The golden files: what was ever written can be read for ever.
+//!
+//! `tests/golden/events/<stream>/<name>.v<schema>.json` holds the payload of `<stream>.<name>` in canonical form and a
+//! line break; further files of a type carry a case, `<name>.<case>.v<schema>.json`. Files are added by running this
+//! test with `GOLDEN=write`, which never touches a file that is there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Once,
+};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::{
+        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp,
+        api_key::Role,
+        authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
+        grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
+    },
+    jose::Algorithm,
+    protocol::{AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, Scope},
+};
+
+/// Names every event twice: for the compiler, so that a new event does not compile until it stands here, and as a
+/// list, so that it then needs a sample and a golden file.
+macro_rules! wire_names {
+    ($($event:ident { $($variant:ident => $name:literal),+ $(,)? }),+ $(,)?) => {
+        const WIRE_NAMES: &[&str] = &[$($($name),+),+];
+
+        fn wire_name(event: &Event) -> &'static str {
+            match event {
+                $($(wire_names!(@pattern $event $variant) => $name),+),+
+            }
+        }
+    };
+    (@pattern Client $variant:ident) => { Event::Client(ClientEvent::$variant { .. }) };
+    (@pattern Authorization $variant:ident) => { Event::Authorization(AuthorizationEvent::$variant { .. }) };
+    (@pattern Grant $variant:ident) => { Event::Grant(GrantEvent::$variant { .. }) };
+    (@pattern GrantReservation $variant:ident) => { Event::GrantReservation(GrantReservationEvent::$variant { .. }) };
+    (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
+    (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
+    (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
+    (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
+    (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
+}
+
+wire_names! {
+    Client {
+        Registered => "client.registered",
+        Updated => "client.updated",
+        SecretRotationStarted => "client.secret_rotation_started",
+        SecretRotationCompleted => "client.secret_rotation_completed",
+        SecretRotationCancelled => "client.secret_rotation_cancelled",
+        Suspended => "client.suspended",
+        Resumed => "client.resumed",
+        Deleted => "client.deleted",
+    },
+    Authorization {
+        Requested => "authorization.requested",
+        SubjectAttested => "authorization.subject_attested",
+        Approved => "authorization.approved",
+        Completed => "authorization.completed",
+        Denied => "authorization.denied",
+    },
+    Grant {
+        Opened => "grant.opened",
+        Consented => "grant.consented",
+        CodeIssued => "grant.code_issued",
+        CodeRedeemed => "grant.code_redeemed",
+        CodeReplayed => "grant.code_replayed",
+        AccessTokenIssued => "grant.access_token_issued",
+        RefreshTokenIssued => "grant.refresh_token_issued",
+        RefreshTokenRotated => "grant.refresh_token_rotated",
+        RefreshTokenReplayed => "grant.refresh_token_replayed",
+        AccessTokenRevoked => "grant.access_token_revoked",
+        FamilyEnded => "grant.family_ended",
+        Revoked => "grant.revoked",
+    },
+    GrantReservation {
+        Made => "grant_reservation.made",
+    },
+    MachineToken {
+        Issued => "machine_token.issued",
+        Revoked => "machine_token.revoked",
+    },
+    SigningKey {
+        Generated => "signing_key.generated",
+        Retired => "signing_key.retired",
+        Revoked => "signing_key.revoked",
+    },
+    ApiKey {
+        Created => "api_key.created",
+        Revoked => "api_key.revoked",
+    },
+    Subject {
+        Registered => "subject.registered",
+    },
+    ClientAssertion {
+        Used => "client_assertion.used",
+    },
+}
+
+const NOW: Timestamp = Timestamp(1_772_546_400_000);
+const LATER: Timestamp = Timestamp(1_772_546_460_000);
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const SECRET_HASH: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const FAMILY: FamilyNumber = FamilyNumber(1);
+const AUTHORIZATION: AuthorizationId = AuthorizationId(id(1));
+const GRANT: GrantId = GrantId(id(2));
+const SUBJECT: SubjectId = SubjectId(id(3));
+
+const fn id(number: u128) -> Uuid {
+    Uuid::from_u128(0x019a_2d5e_6c00_7000_8000_0000_0000_0000 | number)
+}
+
+/// A value of a type that is one string on the wire.
+fn text<T: DeserializeOwned>(text: &str) -> T {
+    serde_json::from_value(Value::from(text)).expect("the text is one of these")
+}
+
+fn scope(words: &str) -> Scope {
+    words.parse().expect("a scope")
+}
+
+fn client() -> ClientId {
+    ClientId::from("calendar")
+}
+
+fn organization() -> OrganizationId {
+    OrganizationId("acme".into())
+}
+
+fn sealed() -> Sealed {
+    Sealed { subject: SUBJECT, sealed: "AAECAwQFBgcICQoLYTGpQaXcTLrl0yVOlpXEPUVuaG1Kc0x5".into() }
+}
+
+fn authentication() -> Authentication {
+    Authentication { auth_time: NOW, acr: Some("urn:example:mfa".into()), amr: vec!["pwd".into(), "otp".into()] }
+}
+
+fn shown() -> Shown {
+    Shown { ui_build: Some("2026.3.1".into()), locale: Some("de-CH".into()), texts_sha256: Some("5f".repeat(32)) }
+}
+
+fn jwk() -> Value {
+    // RFC 8037 Appendix A.2
+    json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "k1", "alg": "EdDSA", "use": "sig"})
+}
+
+/// A client that says as little as possible.
+fn machine() -> ClientMetadata {
+    ClientMetadata {
+        client_type: ClientType::Machine,
+        token_endpoint_auth_method: ClientAuthenticationMethod::ClientSecretBasic,
+        client_name: "Nightly build".into(),
+        client_uri: None,
+        logo_uri: None,
+        policy_uri: None,
+        tos_uri: None,
+        redirect_uris: Vec::new(),
+        grant_types: vec![GrantType::ClientCredentials],
+        scope: scope("build.read"),
+        default_scope: Scope::default(),
+        jwks: None,
+        id_token_signed_response_alg: Algorithm::Rs256,
+        claims_in_id_token: false,
+        access_token_format: AccessTokenFormat::Jwt,
+        access_token_lifetime: None,
+        refresh_token_lifetime: None,
+        refresh_grace: None,
+        pkce_exempt: false,
+        bypass_consent_for_offline_access: false,
+        token_endpoint_as_assertion_audience: false,
+        default_max_age: None,
+    }
+}
+
+/// A client that says everything.
+fn calendar() -> ClientMetadata {
+    ClientMetadata {
+        client_type: ClientType::ThirdParty,
+        token_endpoint_auth_method: ClientAuthenticationMethod::PrivateKeyJwt,
+        client_name: "Zoë's calendar".into(),
+        client_uri: Some("https://calendar.example/".into()),
+        logo_uri: Some("https://calendar.example/logo.svg".into()),
+        policy_uri: Some("https://calendar.example/privacy".into()),
+        tos_uri: Some("https://calendar.example/terms".into()),
+        redirect_uris: vec![text("https://calendar.example/callback"), text("http://127.0.0.1/callback")],
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        scope: scope("openid profile offline_access calendar.read"),
+        default_scope: scope("openid"),
+        jwks: Some(json!({"keys": [jwk()]})),
+        id_token_signed_response_alg: Algorithm::EdDsa,
+        claims_in_id_token: true,
+        access_token_format: AccessTokenFormat::Opaque,
+        access_token_lifetime: Some(Seconds(300)),
+        refresh_token_lifetime: Some(Seconds(2_592_000)),
+        refresh_grace: Some(Seconds(0)),
+        pkce_exempt: true,
+        bypass_consent_for_offline_access: true,
+        token_endpoint_as_assertion_audience: true,
+        default_max_age: Some(Seconds(3600)),
+    }
+}
+
+fn full_request() -> AuthorizationParameters {
+    AuthorizationParameters {
+        client_id: client(),
+        redirect_uri: text("https://calendar.example/callback"),
+        redirect_uri_given: true,
+        response_mode: ResponseMode::FormPost,
+        scope: scope("openid calendar.read"),
+        state: Some("a/state \"of\" ours".into()),
+        nonce: Some("n-0S6_WzA2Mj".into()),
+        code_challenge: Some(text(CHALLENGE)),
+        prompt: vec![Prompt::Login, Prompt::Consent],
+        max_age: Some(Seconds(0)),
+        acr_values: vec!["urn:example:mfa".into()],
+        expected_subject: Some(SUBJECT),
+        ui_locales: Some("de-CH en".into()),
+        display: Some("popup".into()),
+    }
+}
+
+fn smallest_request() -> AuthorizationParameters {
+    AuthorizationParameters {
+        client_id: client(),
+        redirect_uri: text("https://calendar.example/callback"),
+        redirect_uri_given: false,
+        response_mode: ResponseMode::Query,
+        scope: scope("calendar.read"),
+        state: None,
+        nonce: None,
+        code_challenge: None,
+        prompt: Vec::new(),
+        max_age: None,
+        acr_values: Vec::new(),
+        expected_subject: None,
+        ui_locales: None,
+        display: None,
+    }
+}
+
+fn full_binding() -> CodeBinding {
+    CodeBinding {
+        redirect_uri: text("https://calendar.example/callback"),
+        redirect_uri_given: true,
+        code_challenge: Some(text(CHALLENGE)),
+        scope: scope("openid calendar.read"),
+        nonce: Some("n-0S6_WzA2Mj".into()),
+        authentication: authentication(),
+        claims: Some(sealed()),
+    }
+}
+
+fn smallest_binding() -> CodeBinding {
+    CodeBinding {
+        redirect_uri: text("https://calendar.example/callback"),
+        redirect_uri_given: false,
+        code_challenge: None,
+        scope: scope("calendar.read"),
+        nonce: None,
+        authentication: Authentication { auth_time: NOW, acr: None, amr: Vec::new() },
+        claims: None,
+    }
+}
+
+/// Every event, by the name of its golden file without the schema version: first with everything that it can hold.
+fn samples() -> Vec<(&'static str, Event)> {
+    [client_samples(), authorization_samples(), grant_samples(), other_samples()].concat()
+}
+
+fn client_samples() -> Vec<(&'static str, Event)> {
+    use ClientEvent as E;
+    let samples = [
+        ("client/registered", E::Registered { metadata: calendar(), secret: Some(text(SECRET_HASH)) }),
+        ("client/registered.minimal", E::Registered { metadata: machine(), secret: None }),
+        ("client/updated", E::Updated { metadata: calendar() }),
+        ("client/updated.minimal", E::Updated { metadata: machine() }),
+        ("client/secret_rotation_started", E::SecretRotationStarted { secret: text(SECRET_HASH) }),
+        ("client/secret_rotation_completed", E::SecretRotationCompleted {}),
+        ("client/secret_rotation_cancelled", E::SecretRotationCancelled {}),
+        ("client/suspended", E::Suspended {}),
+        ("client/resumed", E::Resumed {}),
+        ("client/deleted", E::Deleted {}),
+    ];
+    samples.map(|(file, event)| (file, event.into())).into()
+}
+
+fn authorization_samples() -> Vec<(&'static str, Event)> {
+    use AuthorizationEvent as E;
+    let binding = Some(CHALLENGE.to_owned());
+    let (shown, nothing_shown) = (Some(shown()), Some(Shown::default()));
+    let samples = [
+        ("authorization/requested", E::Requested { parameters: full_request(), browser_binding: binding, hosted: true, expires_at: LATER }),
+        (
+            "authorization/requested.minimal",
+            E::Requested { parameters: smallest_request(), browser_binding: None, hosted: false, expires_at: LATER },
+        ),
+        (
+            "authorization/subject_attested",
+            E::SubjectAttested {
+                subject: SUBJECT,
+                organization_id: Some(organization()),
+                authentication: authentication(),
+                roles: vec!["admin".into(), "auditor".into()],
+                claims: Some(sealed()),
+            },
+        ),
+        (
+            "authorization/subject_attested.minimal",
+            E::SubjectAttested {
+                subject: SUBJECT,
+                organization_id: None,
+                authentication: Authentication { auth_time: NOW, acr: None, amr: Vec::new() },
+                roles: Vec::new(),
+                claims: None,
+            },
+        ),
+        ("authorization/approved", E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::ScopesAdded), shown }),
+        (
+            "authorization/approved.nothing_shown",
+            E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::PromptConsent), shown: nothing_shown },
+        ),
+        ("authorization/approved.minimal", E::Approved { scope: Scope::default(), consent_reason: None, shown: None }),
+        ("authorization/completed", E::Completed { grant_id: GRANT }),
+        ("authorization/denied", E::Denied { error: DenialError::AccessDenied }),
+        ("authorization/denied.login_required", E::Denied { error: DenialError::LoginRequired }),
+        ("authorization/denied.account_selection_required", E::Denied { error: DenialError::AccountSelectionRequired }),
+        ("authorization/denied.consent_required", E::Denied { error: DenialError::ConsentRequired }),
+        ("authorization/denied.interaction_required", E::Denied { error: DenialError::InteractionRequired }),
+        ("authorization/denied.unmet_authentication_requirements", E::Denied { error: DenialError::UnmetAuthenticationRequirements }),
+    ];
+    samples.map(|(file, event)| (file, event.into())).into()
+}
+
+fn grant_samples() -> Vec<(&'static str, Event)> {
+    use GrantEvent as E;
+    let (authorization_id, token, family) = (AUTHORIZATION, TokenNumber(2), FAMILY);
+    let (generation, expires_at) = (Generation(3), LATER);
+    let consented = |reason, shown| E::Consented { authorization_id, scope: scope("openid calendar.read"), reason, shown };
+    let issued = |audience, format| E::AccessTokenIssued { token, family, scope: scope("calendar.read"), audience, format, expires_at };
+    let samples = [
+        ("grant/opened", E::Opened { subject: SUBJECT, client_id: client(), organization_id: Some(organization()) }),
+        ("grant/opened.minimal", E::Opened { subject: SUBJECT, client_id: client(), organization_id: None }),
+        ("grant/consented", consented(Some(ConsentReason::FirstTime), Some(shown()))),
+        ("grant/consented.offline_access", consented(Some(ConsentReason::OfflineAccess), None)),
+        ("grant/consented.minimal", consented(None, None)),
+        ("grant/code_issued", E::CodeIssued { authorization_id, binding: full_binding(), expires_at }),
+        ("grant/code_issued.minimal", E::CodeIssued { authorization_id, binding: smallest_binding(), expires_at }),
+        ("grant/code_redeemed", E::CodeRedeemed { authorization_id, family }),
+        ("grant/code_replayed", E::CodeReplayed { authorization_id }),
+        ("grant/access_token_issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt)),
+        ("grant/access_token_issued.opaque", issued(Vec::new(), AccessTokenFormat::Opaque)),
+        ("grant/refresh_token_issued", E::RefreshTokenIssued { family, expires_at }),
+        ("grant/refresh_token_rotated", E::RefreshTokenRotated { family, generation, expires_at }),
+        ("grant/refresh_token_replayed", E::RefreshTokenReplayed { family, generation }),
+        ("grant/access_token_revoked", E::AccessTokenRevoked { token, reason: RevocationReason::RequestedByClient }),
+        ("grant/family_ended", E::FamilyEnded { family, reason: RevocationReason::RefreshTokenReplayed }),
+        ("grant/family_ended.code_replayed", E::FamilyEnded { family, reason: RevocationReason::CodeReplayed }),
+        ("grant/revoked", E::Revoked { reason: RevocationReason::Disconnected }),
+    ];
+    samples.map(|(file, event)| (file, event.into())).into()
+}
+
+fn other_samples() -> Vec<(&'static str, Event)> {
+    let created = |role, audience| ApiKeyEvent::Created { name: "Our API".into(), role, audience, secret: text(SECRET_HASH) };
+    let generated = |algorithm| SigningKeyEvent::Generated { algorithm, public_jwk: jwk(), active_from: NOW };
+    let issued = |audience, format| MachineTokenEvent::Issued {
+        client_id: ClientId::from("nightly-build"),
+        scope: scope("build.read"),
+        audience,
+        format,
+        expires_at: LATER,
+    };
+    vec![
+        ("grant_reservation/made", GrantReservationEvent::Made { grant_id: GRANT }.into()),
+        ("machine_token/issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt).into()),
+        ("machine_token/issued.opaque", issued(Vec::new(), AccessTokenFormat::Opaque).into()),
+        ("machine_token/revoked", MachineTokenEvent::Revoked {}.into()),
+        ("signing_key/generated", generated(Algorithm::EdDsa).into()),
+        ("signing_key/generated.es256", generated(Algorithm::Es256).into()),
+        ("signing_key/generated.rs256", generated(Algorithm::Rs256).into()),
+        ("signing_key/retired", SigningKeyEvent::Retired { at: NOW, published_until: LATER }.into()),
+        ("signing_key/revoked", SigningKeyEvent::Revoked {}.into()),
+        ("api_key/created", created(Role::ResourceServer, Some("https://api.example/".into())).into()),
+        ("api_key/created.admin", created(Role::Admin, None).into()),
+        ("api_key/created.consent", created(Role::Consent, None).into()),
+        ("api_key/created.auditor", created(Role::Auditor, None).into()),
+        ("api_key/revoked", ApiKeyEvent::Revoked {}.into()),
+        ("subject/registered", SubjectEvent::Registered {}.into()),
+        ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
+    ]
+}
+
+/// A golden file, taken apart.
+struct Golden {
+    /// `grant/opened.minimal`.
+    file: String,
+    kind: String,
+    schema: u16,
+    /// The file's text.
+    text: String,
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/events")
+}
+
+fn golden_files() -> Vec<Golden> {
+    let entries = |dir: &Path| fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    let folders = entries(&directory());
+    let files = folders.iter().flat_map(|folder| entries(folder).into_iter().map(|file| (name(folder), file)));
+    files
+        .map(|(stream, path)| {
+            let file = name(&path);
+            let parts = file.strip_suffix(".json").and_then(|file| file.rsplit_once(".v"));
+            let (case, schema) = parts.unwrap_or_else(|| panic!("{file} is not named as a golden file"));
+            let event = case.split_once('.').map_or(case, |(event, _)| event);
+            Golden {
+                file: format!("{stream}/{case}"),
+                kind: format!("{stream}.{event}"),
+                schema: schema.parse().unwrap_or_else(|_| panic!("{file} has no schema version")),
+                text: fs::read_to_string(&path).expect("a text"),
+            }
+        })
+        .collect()
+}
+
+/// Runs before every look into the directory, so that one run with `GOLDEN=write` is enough; once only, since the
+/// tests run side by side.
+fn write_missing_files() {
+    static WRITTEN: Once = Once::new();
+    if std::env::var_os("GOLDEN").is_some_and(|wish| wish == "write") {
+        WRITTEN.call_once(|| samples().iter().for_each(|(file, event)| write_if_missing(file, &event.encode())));
+    }
+}
+
+fn write_if_missing(file: &str, encoded: &Encoded) {
+    let path = directory().join(format!("{file}.v{}.json", encoded.schema));
+    fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
+    if !path.exists() {
+        fs::write(&path, format!("{}\n", encoded.data)).expect("the file can be written");
+    }
+}
+
+fn decoded(golden: &Golden) -> Event {
+    let stream = golden.kind.split_once('.').map(|(stream, _)| stream);
+    let stream = StreamKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == stream).expect("the folder is a kind of streams");
+    Event::decode(stream, &golden.kind, golden.schema, &golden.text).unwrap_or_else(|error| panic!("{}: {error}", golden.file))
+}
+
+#[test]
+fn every_golden_file_decodes_and_encodes_to_the_same_bytes() {
+    write_missing_files();
+    for golden in golden_files() {
+        let encoded = decoded(&golden).encode();
+        assert_eq!(encoded.kind, golden.kind);
+        if encoded.schema == golden.schema {
+            assert_eq!(encoded.data + "\n", golden.text, "{}", golden.file);
+        }
+    }
+}
+
+#[test]
+fn every_current_type_has_a_golden_file() {
+    write_missing_files();
+    let samples = samples();
+    let sampled: BTreeSet<_> = samples.iter().map(|(_, event)| wire_name(event)).collect();
+    assert_eq!(sampled, BTreeSet::from_iter(WIRE_NAMES.iter().copied()), "an event has no sample");
+    let golden: BTreeMap<_, _> = golden_files().into_iter().map(|golden| ((golden.file.clone(), golden.schema), golden)).collect();
+    for (file, event) in samples {
+        let encoded = event.encode();
+        let golden = golden.get(&(file.to_owned(), encoded.schema));
+        let golden = golden.unwrap_or_else(|| panic!("{file} has no golden file: run this test with GOLDEN=write"));
+        assert_eq!(decoded(golden), event, "{file} is not what it was");
+    }
+}
+
+#[test]
+fn every_event_is_named_after_its_stream() {
+    for (file, event) in samples() {
+        let encoded = event.encode();
+        assert_eq!(encoded.kind, wire_name(&event), "{file}");
+        let (stream, _) = encoded.kind.split_once('.').expect("a name in two parts");
+        assert_eq!(stream, event.stream_kind().as_str(), "{file}");
+        assert_eq!(file.split('.').next().map(|file| file.replace('/', ".")), Some(encoded.kind), "{file}");
+    }
+}
+
+#[test]
+fn an_optional_field_that_is_not_known_is_left_out() {
+    for (file, event) in samples().into_iter().filter(|(file, _)| file.ends_with(".minimal")) {
+        assert!(!event.encode().data.contains("null"), "{file}");
+    }
+}
+
+#[test]
+fn a_schema_from_the_future_is_refused() {
+    let refused = Event::decode(StreamKind::Grant, "grant.revoked", SCHEMA + 1, r#"{"reason":"disconnected"}"#);
+    assert!(matches!(refused, Err(DecodeError::UnknownSchema { schema, .. }) if schema == SCHEMA + 1), "{refused:?}");
+}
+
+#[test]
+fn what_does_not_belong_into_the_stream_is_refused() {
+    for (kind, data) in
+        [("client.suspended", "{}"), ("grant.no_such", "{}"), ("grant.revoked", "{}"), ("grant.revoked", "not JSON"), ("", "")]
+    {
+        let refused = Event::decode(StreamKind::Grant, kind, SCHEMA, data);
+        assert!(matches!(refused, Err(DecodeError::Malformed { .. })), "{kind} {data}: {refused:?}");
+    }
+}
