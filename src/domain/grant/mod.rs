@@ -3,6 +3,8 @@
 mod command;
 mod decide;
 mod event;
+#[cfg(test)]
+mod properties;
 mod state;
 #[cfg(test)]
 mod tests;
