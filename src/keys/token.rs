@@ -154,8 +154,10 @@ impl fmt::Debug for TokenCodec {
 
 impl TokenCodec {
     /// A codec under this key. Another key makes all codes and tokens of this one unknown.
-    pub fn new(key: [u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key) }
+    pub fn new(mut key: [u8; 32]) -> Self {
+        let codec = Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key) };
+        key.zeroize();
+        codec
     }
 
     /// The code of this request under this grant: always the same.
@@ -239,11 +241,6 @@ pub fn client_secret(mut random: [u8; 32]) -> Secret {
     secret
 }
 
-/// Whether a text has the form of a client secret of ours, which every secret we gave out has.
-pub fn is_client_secret(text: &str) -> bool {
-    without_checksum(CLIENT_SECRET, text).is_some()
-}
-
 /// An API key: its id, so that it is found, and these random bytes.
 pub fn api_key(id: ApiKeyId, mut random: [u8; 32]) -> Secret {
     let bytes = Zeroizing::new([&id.0.as_bytes()[..], &random].concat());
@@ -325,7 +322,7 @@ mod tests {
             codec.parse_code(text).is_some(),
             codec.parse_refresh_token(text).is_some(),
             codec.parse_access_token(text).is_some(),
-            is_client_secret(text),
+            without_checksum(CLIENT_SECRET, text).is_some(),
             parse_api_key(text).is_some(),
         ]
         .into_iter()
@@ -343,7 +340,7 @@ mod tests {
         }
         let key = api_key(KEY_ID, [2; 32]);
         assert_eq!(parse_api_key(key.expose()), Some((KEY_ID, key.expose())));
-        assert!(is_client_secret(client_secret([1; 32]).expose()));
+        assert!(without_checksum(CLIENT_SECRET, client_secret([1; 32]).expose()).is_some());
     }
 
     #[test]
@@ -399,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jti_with_something_left_over_is_refused() {
+    fn rfc9068_2_2_a_jti_with_something_left_over_is_refused() {
         for text in ["", "AQ", "é", &format!("{ACCESS_REF}AAAA"), &BASE64URL.encode([9; 21])] {
             assert_eq!(text.parse::<AccessTokenRef>(), Err(InvalidAccessTokenRef));
         }

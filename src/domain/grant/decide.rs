@@ -150,6 +150,7 @@ fn redeem_code(grant: &Grant, command: &RedeemCode, now: Timestamp) -> Decision 
     check_redirect_uri(binding, command.redirect_uri.as_deref())?;
     check_code_verifier(binding, command)?;
 
+    // RFC 6749 §4.1.4: an access token, and a refresh token if the server likes.
     let family = next_family(grant)?;
     let mut events = vec![
         GrantEvent::CodeRedeemed { authorization_id: command.authorization_id, family },
@@ -161,7 +162,7 @@ fn redeem_code(grant: &Grant, command: &RedeemCode, now: Timestamp) -> Decision 
     Ok(events)
 }
 
-/// RFC 6749 §4.1.2, RFC 9700 §4.5: a code that comes a second time ends what the first one started. Recorded once: more
+/// RFC 6749 §4.1.2: a code that comes a second time ends what the first one started. Recorded once: more
 /// of the same tell nothing new, and whoever holds an old code must not be able to make the log grow.
 fn replay_code(grant: &Grant, command: &RedeemCode, family: FamilyNumber, recorded: bool) -> Vec<GrantEvent> {
     let mut events = Vec::new();
