@@ -5,10 +5,12 @@ mod master_key;
 mod seal;
 mod secret_hash;
 mod signing;
+mod token;
 mod vault;
 
 pub use generate::{GenerateError, generate_signing_key};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use secret_hash::{SecretHash, SecretHasher};
 pub use signing::{KeyDirectory, SigningKeyEntry, VerifyingKeys, jwk_set, published_at, signs_at, verifying};
+pub use token::{AccessTokenRef, CodeRef, RefreshTokenRef, Secret, TokenCodec};
 pub use vault::{RegisteredSubject, Vault, VaultError};

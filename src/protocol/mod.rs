@@ -6,6 +6,6 @@ pub mod redirect_uri;
 pub mod scope;
 
 pub use client_metadata::{AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType};
-pub use pkce::CodeChallenge;
+pub use pkce::{CodeChallenge, CodeVerifier};
 pub use redirect_uri::RedirectUri;
 pub use scope::{Scope, ScopeToken};

@@ -1,5 +1,15 @@
 //! What one subject allows one client (in one organization): consents, codes, token families, revocation.
 
+mod command;
+mod decide;
 mod event;
+#[cfg(test)]
+mod properties;
+mod state;
+#[cfg(test)]
+mod tests;
 
+pub use command::*;
+pub use decide::{GrantDecider, GrantRefusal};
 pub use event::*;
+pub use state::{Family, Grant};

@@ -1,0 +1,159 @@
+use super::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber};
+use crate::{
+    domain::{
+        AuthorizationId, ClientId, OrganizationId, Seconds, SubjectId, Timestamp,
+        authorization::{ConsentReason, Shown},
+    },
+    protocol::{AccessTokenFormat, CodeVerifier, Scope},
+};
+
+/// What can be asked of a grant.
+#[derive(Debug)]
+pub enum GrantCommand {
+    /// Records what the subject agreed to and issues the code for it.
+    RecordConsent(Box<RecordConsent>),
+    /// Turns a code into tokens.
+    RedeemCode(RedeemCode),
+    /// Turns a refresh token into an access token and its successor.
+    Refresh(Refresh),
+    /// Ends one token, or its family.
+    RevokeToken(RevokeToken),
+    /// Ends the grant.
+    Revoke(Revoke),
+}
+
+/// Records what the subject agreed to and issues the code for it; opens the grant when it is the first time.
+#[derive(Debug)]
+pub struct RecordConsent {
+    /// Who agreed.
+    pub subject: SubjectId,
+    /// To whom.
+    pub client_id: ClientId,
+    /// In which organization.
+    pub organization_id: Option<OrganizationId>,
+    /// In the course of which request.
+    pub authorization_id: AuthorizationId,
+    /// What was agreed.
+    pub scope: Scope,
+    /// Why they were asked; None when they were not.
+    pub reason: Option<ConsentReason>,
+    /// What they saw.
+    pub shown: Option<Shown>,
+    /// What the code is bound to. Its scope may not exceed what is agreed, now or before.
+    pub binding: CodeBinding,
+    /// Until when the code can be redeemed.
+    pub code_expires_at: Timestamp,
+}
+
+/// Turns a code into tokens (RFC 6749 §4.1.3).
+#[derive(Debug)]
+pub struct RedeemCode {
+    /// Which code: that of this request.
+    pub authorization_id: AuthorizationId,
+    /// The client that presents it.
+    pub client_id: ClientId,
+    /// `redirect_uri` as sent.
+    pub redirect_uri: Option<String>,
+    /// `code_verifier` as sent.
+    pub code_verifier: Option<CodeVerifier>,
+    /// What to issue.
+    pub issue: Issue,
+}
+
+/// What to issue.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// For whom the access token is.
+    pub audience: Vec<String>,
+    /// Its form.
+    pub format: AccessTokenFormat,
+    /// How long it lives.
+    pub access_token_lifetime: Seconds,
+    /// How long a refresh token lives unused. None: a code starts none, and a rotation keeps the old end.
+    pub refresh_token_lifetime: Option<Seconds>,
+}
+
+/// Turns a refresh token into an access token and its successor (RFC 6749 §6, RFC 9700 §4.14.2).
+#[derive(Debug)]
+pub struct Refresh {
+    /// The client that presents it.
+    pub client_id: ClientId,
+    /// Its family.
+    pub family: FamilyNumber,
+    /// Which of the family.
+    pub generation: Generation,
+    /// `scope` as sent: may narrow, never widen.
+    pub scope: Option<Scope>,
+    /// For how long after its rotation the predecessor still answers with the same successor; 0: not at all.
+    pub grace: Seconds,
+    /// What to issue.
+    pub issue: Issue,
+}
+
+/// Names a token of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRef {
+    /// An access token.
+    Access(TokenNumber),
+    /// A refresh token.
+    Refresh {
+        /// Its family.
+        family: FamilyNumber,
+        /// Which of the family.
+        generation: Generation,
+    },
+}
+
+/// Ends one access token, or the family of a refresh token (RFC 7009).
+#[derive(Debug)]
+pub struct RevokeToken {
+    /// Which.
+    pub token: TokenRef,
+    /// The client that asks.
+    pub client_id: ClientId,
+}
+
+/// Ends the grant.
+#[derive(Debug)]
+pub struct Revoke {
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// The access token that a decision issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issued<'a> {
+    /// Its number.
+    pub token: TokenNumber,
+    /// Its family.
+    pub family: FamilyNumber,
+    /// What it is good for.
+    pub scope: &'a Scope,
+    /// For whom.
+    pub audience: &'a [String],
+    /// In which form.
+    pub format: AccessTokenFormat,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// The access token among these events. A redemption or a refresh that issued none was a replay: the client must be
+/// answered `invalid_grant`.
+pub fn issued(events: &[GrantEvent]) -> Option<Issued<'_>> {
+    events.iter().find_map(|event| match event {
+        GrantEvent::AccessTokenIssued { token, family, scope, audience, format, expires_at } => {
+            Some(Issued { token: *token, family: *family, scope, audience, format: *format, expires_at: *expires_at })
+        }
+        GrantEvent::Opened { .. }
+        | GrantEvent::Consented { .. }
+        | GrantEvent::CodeIssued { .. }
+        | GrantEvent::CodeRedeemed { .. }
+        | GrantEvent::CodeReplayed { .. }
+        | GrantEvent::RefreshTokenIssued { .. }
+        | GrantEvent::RefreshTokenRotated { .. }
+        | GrantEvent::RefreshTokenReplayed { .. }
+        | GrantEvent::AccessTokenRevoked { .. }
+        | GrantEvent::FamilyEnded { .. }
+        | GrantEvent::Revoked { .. } => None,
+    })
+}

@@ -1,0 +1,301 @@
+use std::collections::BTreeMap;
+
+use super::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber};
+use crate::{
+    domain::{AuthorizationId, ClientId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, authorization::Authentication},
+    protocol::Scope,
+};
+
+/// How long what has expired is still recognised, so that a replay is told from a text that never was a code.
+const MEMORY: Seconds = Seconds(24 * 60 * 60);
+
+/// A grant as its events have made it.
+#[derive(Clone, Debug, Default)]
+pub struct Grant {
+    parties: Option<Parties>,
+    consented: Scope,
+    codes: BTreeMap<AuthorizationId, Code>,
+    /// The newest request whose code was forgotten.
+    forgotten: Option<AuthorizationId>,
+    families: BTreeMap<FamilyNumber, Family>,
+    access_tokens: BTreeMap<TokenNumber, AccessToken>,
+    pub(super) next_family: FamilyNumber,
+    pub(super) next_token: TokenNumber,
+    revoked: bool,
+}
+
+/// Between whom the grant is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parties {
+    subject: SubjectId,
+    client_id: ClientId,
+    organization_id: Option<OrganizationId>,
+}
+
+/// A code that was issued.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    pub(super) expires_at: Timestamp,
+    pub(super) state: CodeState,
+}
+
+/// Whether a code was used.
+#[derive(Clone, Debug)]
+pub(super) enum CodeState {
+    Issued(Box<CodeBinding>),
+    Redeemed { family: FamilyNumber, replayed: bool },
+}
+
+/// The tokens that follow from one completed authorization.
+#[derive(Clone, Debug)]
+pub struct Family {
+    authorization_id: AuthorizationId,
+    scope: Scope,
+    authentication: Authentication,
+    nonce: Option<String>,
+    claims: Option<Sealed>,
+    refresh: Option<RefreshToken>,
+    ended: Option<RevocationReason>,
+    /// When the last of its tokens expires.
+    until: Timestamp,
+}
+
+/// The current refresh token of a family.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefreshToken {
+    pub(super) generation: Generation,
+    /// When it took its predecessor's place.
+    pub(super) since: Timestamp,
+    pub(super) expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct AccessToken {
+    family: FamilyNumber,
+    expires_at: Timestamp,
+}
+
+impl Family {
+    /// The request that started it.
+    pub fn authorization_id(&self) -> AuthorizationId {
+        self.authorization_id
+    }
+
+    /// What its tokens are good for, unless a refresh narrows it.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// How and when the subject was authenticated.
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
+    }
+
+    /// The nonce of the request.
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+
+    /// Claims about the subject, sealed.
+    pub fn claims(&self) -> Option<&Sealed> {
+        self.claims.as_ref()
+    }
+
+    /// The current refresh token's number; None when the family never had one.
+    pub fn generation(&self) -> Option<Generation> {
+        self.refresh.map(|token| token.generation)
+    }
+
+    /// Until when the current refresh token can be used.
+    pub fn refresh_token_expires_at(&self) -> Option<Timestamp> {
+        self.refresh.map(|token| token.expires_at)
+    }
+
+    /// Why it ended, if it did. A revoked grant ends every family.
+    pub fn ended(&self) -> Option<RevocationReason> {
+        self.ended
+    }
+
+    pub(super) fn refresh(&self) -> Option<RefreshToken> {
+        self.refresh
+    }
+}
+
+impl Grant {
+    /// Everything the subject agreed to, over all requests.
+    pub fn consented(&self) -> &Scope {
+        &self.consented
+    }
+
+    /// Whether it exists and was not revoked.
+    pub fn is_open(&self) -> bool {
+        self.parties.is_some() && !self.revoked
+    }
+
+    /// Whether it is over.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+
+    /// Who allows.
+    pub fn subject(&self) -> Option<SubjectId> {
+        self.parties.as_ref().map(|parties| parties.subject)
+    }
+
+    /// Whom.
+    pub fn client_id(&self) -> Option<&ClientId> {
+        self.parties.as_ref().map(|parties| &parties.client_id)
+    }
+
+    /// In which organization.
+    pub fn organization_id(&self) -> Option<&OrganizationId> {
+        self.parties.as_ref().and_then(|parties| parties.organization_id.as_ref())
+    }
+
+    /// What the tokens for the code of this request will be good for; None when there is no code, or it was redeemed.
+    pub fn code_scope(&self, authorization_id: AuthorizationId) -> Option<&Scope> {
+        match &self.codes.get(&authorization_id)?.state {
+            CodeState::Issued(binding) => Some(&binding.scope),
+            CodeState::Redeemed { .. } => None,
+        }
+    }
+
+    /// A family, for as long as it is remembered: a day longer than its last token lives.
+    pub fn family(&self, family: FamilyNumber) -> Option<&Family> {
+        self.families.get(&family)
+    }
+
+    /// Whether this access token can be used now.
+    pub fn is_access_token_live(&self, token: TokenNumber, now: Timestamp) -> bool {
+        self.access_tokens.get(&token).is_some_and(|token| now < token.expires_at && self.goes_on(token.family).is_some())
+    }
+
+    /// Whether anything of this family can be used now.
+    pub fn is_family_live(&self, family: FamilyNumber, now: Timestamp) -> bool {
+        self.goes_on(family).is_some_and(|family| now < family.until)
+    }
+
+    /// The family, unless it ended.
+    fn goes_on(&self, family: FamilyNumber) -> Option<&Family> {
+        self.families.get(&family).filter(|family| !self.revoked && family.ended.is_none())
+    }
+
+    pub(super) fn code(&self, authorization_id: AuthorizationId) -> Option<&Code> {
+        self.codes.get(&authorization_id)
+    }
+
+    /// Whether the code of this request may have been forgotten. Requests are numbered by time (UUIDv7), so one mark is
+    /// enough to never issue the same code twice.
+    pub(super) fn may_have_forgotten(&self, authorization_id: AuthorizationId) -> bool {
+        self.forgotten.is_some_and(|newest| authorization_id <= newest)
+    }
+
+    /// Folds one event into the state.
+    pub(super) fn evolve(mut self, event: &GrantEvent, at: Timestamp) -> Self {
+        match event {
+            GrantEvent::Opened { subject, client_id, organization_id } => {
+                let (subject, client_id, organization_id) = (*subject, client_id.clone(), organization_id.clone());
+                self.parties = Some(Parties { subject, client_id, organization_id });
+            }
+            GrantEvent::Consented { authorization_id: _, scope, reason: _, shown: _ } => {
+                self.consented = self.consented.union(scope);
+            }
+            GrantEvent::CodeIssued { authorization_id, binding, expires_at } => {
+                self.forget(at);
+                let state = CodeState::Issued(Box::new(binding.clone()));
+                self.codes.insert(*authorization_id, Code { expires_at: *expires_at, state });
+            }
+            GrantEvent::CodeRedeemed { authorization_id, family } => self.start_family(*authorization_id, *family, at),
+            GrantEvent::CodeReplayed { authorization_id } => {
+                if let Some(Code { state: CodeState::Redeemed { replayed, .. }, .. }) = self.codes.get_mut(authorization_id) {
+                    *replayed = true;
+                }
+            }
+            GrantEvent::AccessTokenIssued { token, family, scope: _, audience: _, format: _, expires_at } => {
+                self.forget(at);
+                self.next_token = self.next_token.max(token.successor());
+                self.access_tokens.insert(*token, AccessToken { family: *family, expires_at: *expires_at });
+                self.prolong(*family, *expires_at);
+            }
+            GrantEvent::RefreshTokenIssued { family, expires_at } => {
+                self.set_refresh_token(*family, RefreshToken { generation: Generation(0), since: at, expires_at: *expires_at });
+            }
+            GrantEvent::RefreshTokenRotated { family, generation, expires_at } => {
+                self.set_refresh_token(*family, RefreshToken { generation: *generation, since: at, expires_at: *expires_at });
+            }
+            // What follows from it is said by `FamilyEnded`.
+            GrantEvent::RefreshTokenReplayed { family: _, generation: _ } => {}
+            GrantEvent::AccessTokenRevoked { token, reason: _ } => {
+                self.access_tokens.remove(token);
+            }
+            GrantEvent::FamilyEnded { family, reason } => self.end_family(*family, *reason),
+            GrantEvent::Revoked { reason } => self.end(*reason),
+        }
+        self
+    }
+
+    fn start_family(&mut self, authorization_id: AuthorizationId, family: FamilyNumber, at: Timestamp) {
+        self.next_family = self.next_family.max(family.successor());
+        let Some(code) = self.codes.get_mut(&authorization_id) else { return };
+        let spent = std::mem::replace(&mut code.state, CodeState::Redeemed { family, replayed: false });
+        if let CodeState::Issued(binding) = spent {
+            let CodeBinding { scope, nonce, authentication, claims, .. } = *binding;
+            let fresh = Family { authorization_id, scope, authentication, nonce, claims, refresh: None, ended: None, until: at };
+            self.families.insert(family, fresh);
+        }
+    }
+
+    fn set_refresh_token(&mut self, family: FamilyNumber, token: RefreshToken) {
+        if let Some(family) = self.families.get_mut(&family) {
+            family.refresh = Some(token);
+        }
+        self.prolong(family, token.expires_at);
+    }
+
+    fn prolong(&mut self, family: FamilyNumber, until: Timestamp) {
+        if let Some(family) = self.families.get_mut(&family) {
+            family.until = family.until.max(until);
+        }
+    }
+
+    fn end_family(&mut self, number: FamilyNumber, reason: RevocationReason) {
+        self.access_tokens.retain(|_, token| token.family != number);
+        if let Some(family) = self.families.get_mut(&number) {
+            family.ended.get_or_insert(reason);
+        }
+    }
+
+    fn end(&mut self, reason: RevocationReason) {
+        self.revoked = true;
+        self.access_tokens.clear();
+        for family in self.families.values_mut() {
+            family.ended.get_or_insert(reason);
+        }
+    }
+
+    /// Drops what nobody can use any more. It goes by the time of events, so that every fold of a stream is the same.
+    fn forget(&mut self, at: Timestamp) {
+        self.access_tokens.retain(|_, token| at < token.expires_at);
+        let forgotten = &mut self.forgotten;
+        self.codes.retain(|id, code| {
+            let keep = at < code.expires_at.plus(MEMORY);
+            if !keep {
+                *forgotten = (*forgotten).max(Some(*id));
+            }
+            keep
+        });
+        self.families.retain(|_, family| at < family.until.plus(MEMORY));
+    }
+}
+
+impl FamilyNumber {
+    fn successor(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl TokenNumber {
+    fn successor(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
