@@ -15,6 +15,8 @@ pub mod machine_token;
 pub mod sealed;
 pub mod signing_key;
 pub mod subject;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;
 
 pub use catalog::Event;
