@@ -53,8 +53,8 @@ impl Decider for ClientDecider {
             ClientCommand::StartSecretRotation { secret } => start_secret_rotation(client, secret),
             ClientCommand::CompleteSecretRotation => end_secret_rotation(client, ClientEvent::SecretRotationCompleted {}),
             ClientCommand::CancelSecretRotation => end_secret_rotation(client, ClientEvent::SecretRotationCancelled {}),
-            ClientCommand::Suspend => unless(registered(client)?, Client::is_suspended, ClientEvent::Suspended {}),
-            ClientCommand::Resume => unless(registered(client)?, Client::is_active, ClientEvent::Resumed {}),
+            ClientCommand::Suspend => Ok(unless(registered(client)?.suspended, ClientEvent::Suspended {})),
+            ClientCommand::Resume => Ok(unless(!registered(client)?.suspended, ClientEvent::Resumed {})),
             ClientCommand::Delete if client.is_deleted() => Ok(vec![]),
             ClientCommand::Delete => registered(client).map(|_| vec![ClientEvent::Deleted {}]),
         }
@@ -69,8 +69,8 @@ fn registered(client: &Client) -> Result<&Client, ClientRefusal> {
     if client.exists() { Ok(client) } else { Err(NotFound) }
 }
 
-fn unless(client: &Client, is_so: fn(&Client) -> bool, event: ClientEvent) -> Result<Vec<ClientEvent>, ClientRefusal> {
-    Ok(if is_so(client) { vec![] } else { vec![event] })
+fn unless(is_so: bool, event: ClientEvent) -> Vec<ClientEvent> {
+    if is_so { vec![] } else { vec![event] }
 }
 
 fn register(client: &Client, metadata: &ClientMetadata, secret: Option<&SecretHash>) -> Result<Vec<ClientEvent>, ClientRefusal> {

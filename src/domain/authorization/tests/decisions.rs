@@ -3,8 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::domain::Sealed;
 
-fn sealed(text: &str) -> Option<Sealed> {
-    Some(Sealed { subject: ANA, sealed: text.to_owned() })
+fn sealed(text: &str) -> Sealed {
+    Sealed { subject: ANA, sealed: text.to_owned() }
 }
 
 fn decided(event: AuthorizationEvent) -> Spec<AuthorizationDecider> {
@@ -58,7 +58,7 @@ fn a_login_in_the_future_or_before_1970_is_refused() {
 
 #[test]
 fn an_attestation_after_the_decision_is_refused_unless_it_says_the_same() {
-    let same = AttestedSubject { claims: sealed("sealed once more"), ..ana() };
+    let same = AttestedSubject { claims: Some(sealed("sealed once more")), ..ana() };
     for event in [approved("openid"), denied(DenialError::AccessDenied)] {
         decided(event.clone()).when(attest(same.clone())).then_nothing();
         decided(event.clone()).when(attest(person(BEN, 105))).then_refused(AuthorizationRefusal::Decided);
