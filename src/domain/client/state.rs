@@ -1,0 +1,87 @@
+use super::ClientEvent;
+use crate::{
+    domain::Timestamp,
+    keys::SecretHash,
+    protocol::{ClientAuthenticationMethod, ClientMetadata},
+};
+
+/// A client, folded from its events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Client {
+    pub(super) metadata: Option<ClientMetadata>,
+    pub(super) secret: Option<SecretHash>,
+    pub(super) next_secret: Option<SecretHash>,
+    pub(super) suspended: bool,
+    pub(super) deleted: bool,
+    registered_at: Option<Timestamp>,
+}
+
+impl Client {
+    /// Whether it is registered and not deleted.
+    pub fn exists(&self) -> bool {
+        self.metadata.is_some()
+    }
+
+    /// Whether it may be issued anything, and what it holds is valid.
+    pub fn is_active(&self) -> bool {
+        self.exists() && !self.suspended
+    }
+
+    /// Whether it exists and is suspended.
+    pub fn is_suspended(&self) -> bool {
+        self.exists() && self.suspended
+    }
+
+    /// Whether it existed and is gone for good. Its id is never given again.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    /// What is registered about it; nothing when it does not exist.
+    pub fn metadata(&self) -> Option<&ClientMetadata> {
+        self.metadata.as_ref()
+    }
+
+    /// When it was registered; stays known after deletion.
+    pub fn registered_at(&self) -> Option<Timestamp> {
+        self.registered_at
+    }
+
+    /// The secrets that it may authenticate with now: the current one, then the next one while a rotation is underway.
+    /// None for a client whose method is not a secret, even if it had one before.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretHash> {
+        let in_use = self.metadata.as_ref().is_some_and(uses_secret);
+        self.secret.iter().chain(&self.next_secret).filter(move |_| in_use)
+    }
+
+    /// Whether a second secret is good beside the first.
+    pub fn is_rotating(&self) -> bool {
+        self.next_secret.is_some()
+    }
+
+    pub(super) fn evolve(mut self, event: &ClientEvent, at: Timestamp) -> Self {
+        match event {
+            ClientEvent::Registered { metadata, secret } => {
+                self.metadata = Some(metadata.clone());
+                self.secret.clone_from(secret);
+                self.registered_at = Some(at);
+            }
+            ClientEvent::Updated { metadata } => self.metadata = Some(metadata.clone()),
+            ClientEvent::SecretRotationStarted { secret } => self.next_secret = Some(secret.clone()),
+            ClientEvent::SecretRotationCompleted {} => self.secret = self.next_secret.take().or(self.secret),
+            ClientEvent::SecretRotationCancelled {} => self.next_secret = None,
+            ClientEvent::Suspended {} => self.suspended = true,
+            ClientEvent::Resumed {} => self.suspended = false,
+            ClientEvent::Deleted {} => return Self { deleted: true, registered_at: self.registered_at, ..Self::default() },
+        }
+        self
+    }
+}
+
+/// Whether the registered method is a secret.
+pub(super) fn uses_secret(metadata: &ClientMetadata) -> bool {
+    match metadata.token_endpoint_auth_method {
+        ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => true,
+        ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => false,
+    }
+}

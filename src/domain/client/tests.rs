@@ -1,0 +1,267 @@
+use proptest::{collection::vec, prelude::*};
+use serde_json::json;
+
+use super::{
+    ClientCommand::{self, CancelSecretRotation, CompleteSecretRotation, Delete, Register, Resume, StartSecretRotation, Suspend, Update},
+    *,
+};
+use crate::{
+    domain::{Decider, Timestamp, testing::Spec},
+    keys::SecretHash,
+    protocol::ClientMetadata,
+};
+
+const METHODS: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+const TYPES: [&str; 3] = ["first_party", "third_party", "machine"];
+
+fn metadata(client_type: &str, method: &str, name: &str) -> ClientMetadata {
+    serde_json::from_value(json!({
+        "client_type": client_type, "token_endpoint_auth_method": method, "client_name": name,
+        "redirect_uris": ["https://app.example/callback"], "grant_types": ["authorization_code", "refresh_token"],
+        "scope": "openid profile", "id_token_signed_response_alg": "RS256", "access_token_format": "jwt",
+    }))
+    .expect("metadata of a client")
+}
+
+fn with_method(method: &str) -> ClientMetadata {
+    metadata("third_party", method, "App")
+}
+
+fn secret(text: &str) -> SecretHash {
+    serde_json::from_value(json!(text)).expect("a hash is a string")
+}
+
+fn registered(method: &str) -> ClientEvent {
+    let secret = method.starts_with("client_secret").then(|| secret("first"));
+    ClientEvent::Registered { metadata: with_method(method), secret }
+}
+
+fn rotating() -> [ClientEvent; 2] {
+    [registered("client_secret_basic"), ClientEvent::SecretRotationStarted { secret: secret("second") }]
+}
+
+fn fold(events: impl IntoIterator<Item = ClientEvent>) -> Client {
+    events.into_iter().fold(Client::default(), |client, event| ClientDecider::evolve(client, &event, Timestamp(7)))
+}
+
+fn secrets(client: &Client) -> Vec<SecretHash> {
+    client.secrets().cloned().collect()
+}
+
+#[test]
+fn a_client_is_registered_with_its_secret() {
+    Spec::<ClientDecider>::given([])
+        .when(Register { metadata: with_method("client_secret_basic"), secret: Some(secret("first")) })
+        .then([registered("client_secret_basic")]);
+}
+
+#[test]
+fn a_client_id_is_registered_once() {
+    Spec::<ClientDecider>::given([registered("none")])
+        .when(Register { metadata: with_method("none"), secret: None })
+        .then_refused(ClientRefusal::AlreadyExists);
+}
+
+#[test]
+fn the_id_of_a_deleted_client_stays_taken() {
+    Spec::<ClientDecider>::given([registered("none"), ClientEvent::Deleted {}])
+        .when(Register { metadata: with_method("none"), secret: None })
+        .then_refused(ClientRefusal::AlreadyExists);
+}
+
+#[test]
+fn a_client_that_authenticates_with_a_secret_is_not_registered_without_one() {
+    Spec::<ClientDecider>::given([])
+        .when(Register { metadata: with_method("client_secret_post"), secret: None })
+        .then_refused(ClientRefusal::NeedsSecret);
+}
+
+#[test]
+fn a_client_that_uses_no_secret_is_not_registered_with_one() {
+    for method in ["none", "private_key_jwt"] {
+        Spec::<ClientDecider>::given([])
+            .when(Register { metadata: with_method(method), secret: Some(secret("first")) })
+            .then_refused(ClientRefusal::NotASecretClient);
+    }
+}
+
+#[test]
+fn an_update_records_the_whole_metadata() {
+    let renamed = metadata("third_party", "none", "App 2");
+    Spec::<ClientDecider>::given([registered("none")])
+        .when(Update { metadata: renamed.clone() })
+        .then([ClientEvent::Updated { metadata: renamed }]);
+}
+
+#[test]
+fn an_update_that_changes_nothing_records_nothing() {
+    Spec::<ClientDecider>::given([registered("none")]).when(Update { metadata: with_method("none") }).then_nothing();
+}
+
+#[test]
+fn the_type_of_a_client_is_for_good() {
+    Spec::<ClientDecider>::given([registered("none")])
+        .when(Update { metadata: metadata("first_party", "none", "App") })
+        .then_refused(ClientRefusal::Immutable { field: "client_type" });
+}
+
+#[test]
+fn rfc6749_2_1_a_client_stays_public_or_confidential() {
+    for (from, to) in
+        [("none", "client_secret_basic"), ("none", "private_key_jwt"), ("private_key_jwt", "none"), ("client_secret_post", "none")]
+    {
+        Spec::<ClientDecider>::given([registered(from)])
+            .when(Update { metadata: with_method(to) })
+            .then_refused(ClientRefusal::Immutable { field: "token_endpoint_auth_method" });
+    }
+}
+
+#[test]
+fn a_client_may_switch_between_the_ways_to_send_its_secret() {
+    Spec::<ClientDecider>::given([registered("client_secret_basic")])
+        .when(Update { metadata: with_method("client_secret_post") })
+        .then([ClientEvent::Updated { metadata: with_method("client_secret_post") }]);
+}
+
+#[test]
+fn a_client_may_switch_from_a_secret_to_a_key_and_its_secret_is_then_no_good() {
+    let switched = ClientEvent::Updated { metadata: with_method("private_key_jwt") };
+    Spec::<ClientDecider>::given([registered("client_secret_basic")])
+        .when(Update { metadata: with_method("private_key_jwt") })
+        .then([switched.clone()]);
+    assert_eq!(secrets(&fold([registered("client_secret_basic"), switched])), []);
+}
+
+#[test]
+fn a_client_without_a_secret_may_not_switch_from_a_key_to_a_secret() {
+    Spec::<ClientDecider>::given([registered("private_key_jwt")])
+        .when(Update { metadata: with_method("client_secret_basic") })
+        .then_refused(ClientRefusal::NeedsSecret);
+}
+
+#[test]
+fn a_client_that_kept_its_secret_may_switch_back_from_a_key() {
+    let to_key = ClientEvent::Updated { metadata: with_method("private_key_jwt") };
+    Spec::<ClientDecider>::given([registered("client_secret_basic"), to_key])
+        .when(Update { metadata: with_method("client_secret_basic") })
+        .then([ClientEvent::Updated { metadata: with_method("client_secret_basic") }]);
+}
+
+#[test]
+fn both_secrets_are_good_while_a_rotation_is_underway() {
+    Spec::<ClientDecider>::given([registered("client_secret_basic")])
+        .when(StartSecretRotation { secret: secret("second") })
+        .then([ClientEvent::SecretRotationStarted { secret: secret("second") }]);
+    assert_eq!(secrets(&fold(rotating())), [secret("first"), secret("second")]);
+}
+
+#[test]
+fn one_rotation_at_a_time() {
+    Spec::<ClientDecider>::given(rotating())
+        .when(StartSecretRotation { secret: secret("third") })
+        .then_refused(ClientRefusal::RotationUnderway);
+}
+
+#[test]
+fn a_client_without_a_secret_rotates_none() {
+    for method in ["none", "private_key_jwt"] {
+        Spec::<ClientDecider>::given([registered(method)])
+            .when(StartSecretRotation { secret: secret("second") })
+            .then_refused(ClientRefusal::NotASecretClient);
+    }
+}
+
+#[test]
+fn only_the_next_secret_is_good_after_a_completed_rotation() {
+    Spec::<ClientDecider>::given(rotating()).when(CompleteSecretRotation).then([ClientEvent::SecretRotationCompleted {}]);
+    assert_eq!(secrets(&fold(rotating().into_iter().chain([ClientEvent::SecretRotationCompleted {}]))), [secret("second")]);
+}
+
+#[test]
+fn only_the_first_secret_is_good_after_a_cancelled_rotation() {
+    Spec::<ClientDecider>::given(rotating()).when(CancelSecretRotation).then([ClientEvent::SecretRotationCancelled {}]);
+    assert_eq!(secrets(&fold(rotating().into_iter().chain([ClientEvent::SecretRotationCancelled {}]))), [secret("first")]);
+}
+
+#[test]
+fn a_rotation_that_is_not_underway_is_neither_completed_nor_cancelled() {
+    for command in [CompleteSecretRotation, CancelSecretRotation] {
+        Spec::<ClientDecider>::given([registered("client_secret_basic")]).when(command).then_refused(ClientRefusal::NoRotation);
+    }
+}
+
+#[test]
+fn suspending_and_resuming_are_recorded_once() {
+    let suspended = [registered("none"), ClientEvent::Suspended {}];
+    Spec::<ClientDecider>::given([registered("none")]).when(Suspend).then([ClientEvent::Suspended {}]);
+    Spec::<ClientDecider>::given(suspended.clone()).when(Suspend).then_nothing();
+    Spec::<ClientDecider>::given(suspended).when(Resume).then([ClientEvent::Resumed {}]);
+    Spec::<ClientDecider>::given([registered("none")]).when(Resume).then_nothing();
+}
+
+#[test]
+fn a_suspended_client_exists_and_is_not_active() {
+    let client = fold([registered("none"), ClientEvent::Suspended {}]);
+    assert!(client.exists() && client.is_suspended() && !client.is_active());
+}
+
+#[test]
+fn deleting_is_recorded_once() {
+    Spec::<ClientDecider>::given([registered("none")]).when(Delete).then([ClientEvent::Deleted {}]);
+    Spec::<ClientDecider>::given([registered("none"), ClientEvent::Deleted {}]).when(Delete).then_nothing();
+}
+
+#[test]
+fn a_deleted_client_holds_nothing_but_its_dates() {
+    let client = fold(rotating().into_iter().chain([ClientEvent::Suspended {}, ClientEvent::Deleted {}]));
+    assert!(!client.exists() && !client.is_active() && !client.is_suspended() && client.is_deleted());
+    assert_eq!((client.metadata(), secrets(&client), client.registered_at()), (None, vec![], Some(Timestamp(7))));
+}
+
+#[test]
+fn nothing_can_be_asked_of_a_client_that_is_not_there() {
+    let update = Update { metadata: with_method("none") };
+    let start = StartSecretRotation { secret: secret("second") };
+    for command in [update, start, CompleteSecretRotation, CancelSecretRotation, Suspend, Resume] {
+        Spec::<ClientDecider>::given([]).when(command.clone()).then_refused(ClientRefusal::NotFound);
+        Spec::<ClientDecider>::given([registered("none"), ClientEvent::Deleted {}]).when(command).then_refused(ClientRefusal::NotFound);
+    }
+    Spec::<ClientDecider>::given([]).when(Delete).then_refused(ClientRefusal::NotFound);
+}
+
+fn any_command() -> impl Strategy<Value = ClientCommand> {
+    let any_metadata = || {
+        (prop::sample::select(&TYPES[..]), prop::sample::select(&METHODS[..]), "[ab]")
+            .prop_map(|(client_type, method, name)| metadata(client_type, method, &name))
+    };
+    let any_secret = || "[a-c]".prop_map(|text| secret(&text));
+    prop_oneof![
+        3 => (any_metadata(), prop::option::of(any_secret())).prop_map(|(metadata, secret)| Register { metadata, secret }),
+        3 => any_metadata().prop_map(|metadata| Update { metadata }),
+        3 => any_secret().prop_map(|secret| StartSecretRotation { secret }),
+        2 => Just(CompleteSecretRotation),
+        1 => Just(CancelSecretRotation),
+        1 => Just(Suspend),
+        1 => Just(Resume),
+        1 => Just(Delete),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_client_keeps_its_kind_and_has_a_secret_if_and_only_if_its_method_is_one(commands in vec(any_command(), 0..40)) {
+        let mut client = Client::default();
+        for command in commands {
+            let before = client.clone();
+            for event in ClientDecider::decide(&client, &command, Timestamp(0)).unwrap_or_default() {
+                client = ClientDecider::evolve(client, &event, Timestamp(0));
+            }
+            prop_assert!(!(before.is_deleted() && client.exists()), "a deleted client came back");
+            if let (Some(was), Some(is)) = (before.metadata(), client.metadata()) {
+                prop_assert_eq!((was.client_type, was.is_public()), (is.client_type, is.is_public()));
+            }
+            let by_secret = client.metadata().is_some_and(state::uses_secret);
+            prop_assert_eq!(client.secrets().next().is_some(), by_secret);
+        }
+    }
+}
