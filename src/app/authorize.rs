@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{Authority, Context, Trouble, UseCaseError};
@@ -9,14 +10,14 @@ use crate::{
     domain::{
         AuthorizationId, ClientId, GrantId, OrganizationId, StreamId, SubjectId,
         authorization::{
-            AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationRefusal, ConsentReason, Decision, DenialError, Next, Progress,
-            ResponseMode, Shown, consent_required, next,
+            AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationParameters, AuthorizationRefusal, AuthorizationState, ConsentReason, Decision, DenialError, Next,
+            ResponseMode, Shown, consent_required, next, silent_error,
         },
         grant::{CodeBinding, GrantCommand, GrantRefusal, RecordConsent},
-        grant_reservation::{self, GrantReservationCommand},
+        grant_reservation::{self, Reserve},
         subject::SubjectCommand,
     },
-    keys::token::CodeRef,
+    keys::CodeRef,
     protocol::{
         ClientMetadata, RedirectUri, Scope,
         authorization_request::{AuthorizationError, ClientAndRedirect},
@@ -100,7 +101,7 @@ pub struct AuthorizationView {
     /// All that is recorded of it.
     pub authorization: Authorization,
     /// How far it has come.
-    pub progress: Progress,
+    pub state: AuthorizationState,
     /// What the page has to do now.
     pub next: Next,
     /// Who asks.
@@ -209,7 +210,7 @@ impl Authority {
                     Some(Decision::Approved { consent_reason, .. }) => *consent_reason,
                     _ => self.consent(&authorization).await?.flatten(),
                 };
-                AuthorizationCommand::Approve { scope, consent_reason, shown, browser_binding: binding }
+                self.approve(scope, consent_reason, shown, binding)
             }
         };
         self.execute_authorization(context, id, command).await?;
@@ -232,8 +233,8 @@ impl Authority {
         };
         Ok(AuthorizationView {
             id,
-            progress: authorization.progress(now),
-            next: next(&authorization, now, &self.settings.acr_values_supported, consent),
+            state: authorization.state_at(now, &self.settings.acr_values_supported),
+            next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
             agreed,
             consent,
@@ -254,7 +255,7 @@ impl Authority {
     ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.record_attestation(context, id, subject, at_creation, browser_binding.clone()).await?;
         let consent = self.consent(&authorization).await?;
-        let ready = next(&authorization, self.now(), &self.settings.acr_values_supported, consent) == Next::Redirect;
+        let ready = next(&authorization, self.now(), &self.settings.acr_values_supported, consent.flatten());
         if ready && authorization.decision().is_none() {
             // Nobody has to be asked: what was asked for is granted.
             let scope = authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default();
@@ -267,6 +268,11 @@ impl Authority {
             self.execute_authorization(context, id, AuthorizationCommand::Deny { error: DenialError::ConsentRequired, browser_binding }).await?;
         }
         self.authorization(context, id).await
+    }
+
+    fn approve(&self, scope: Scope, consent_reason: Option<ConsentReason>, shown: Option<Shown>, browser_binding: Option<String>) -> AuthorizationCommand {
+        let acr_values_supported = self.settings.acr_values_supported.clone();
+        AuthorizationCommand::Approve { scope, consent_reason, shown, browser_binding, acr_values_supported }
     }
 
     async fn record_attestation(
@@ -296,7 +302,8 @@ impl Authority {
         // The vault's row is durable before the first event that needs its key.
         let id = self.vault.register_subject(external_id, candidate).await?.id;
         match self.subjects.execute(&self.outside, context, &id.stream(), &SubjectCommand::Register).await {
-            Ok(_) | Err(UseCaseError::Refused(_)) => Ok(id),
+            Ok(_) => Ok(id),
+            Err(UseCaseError::Refused(never)) => match never {},
             Err(UseCaseError::Trouble(trouble)) => Err(trouble),
         }
     }
@@ -337,7 +344,7 @@ impl Authority {
         let slot = grant_reservation::stream_of(consent.subject, &consent.client_id, consent.organization_id.as_ref());
         let mut grant_id = self.reserve_grant(context, &slot, None).await?;
         for _ in 0..3 {
-            let command = GrantCommand::RecordConsent(consent.clone());
+            let command = GrantCommand::RecordConsent(Box::new(consent.clone()));
             match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {
                 Ok(_) => return Ok(grant_id),
                 // A revoked grant stays revoked: the next consent opens another.
@@ -351,7 +358,7 @@ impl Authority {
 
     async fn reserve_grant(&self, context: &Context, slot: &StreamId, replaces: Option<GrantId>) -> Result<GrantId, Trouble> {
         let candidate = GrantId(self.outside.entropy.uuid_v7(self.now()));
-        let command = GrantReservationCommand::Reserve { candidate, replaces };
+        let command = Reserve { candidate, replaces };
         match self.reservations.execute(&self.outside, context, slot, &command).await {
             Ok(executed) => Ok(executed.state.grant_id().unwrap_or(candidate)),
             Err(UseCaseError::Refused(never)) => match never {},
@@ -387,7 +394,7 @@ impl Authority {
                 Some(self.error_answer(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), error.as_str(), error.description()))
             }
             Decision::Approved { .. } => {
-                let code = self.codec.code(&CodeRef { grant_id: authorization.grant_id()?, authorization_id: id });
+                let code = self.codec.code(CodeRef { grant_id: authorization.grant_id()?, authorization_id: id });
                 let told = vec![("code", code.expose().to_owned())];
                 Some(self.respond(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), told))
             }
@@ -418,6 +425,11 @@ impl Authority {
         executed.map(|executed| executed.state).map_err(|error| error.map(AuthorizeRefusal::Authorization))
     }
 
+    /// A value for the cookie that ties a request of the hosted way to its browser.
+    pub fn new_browser_binding(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.random())
+    }
+
     /// The token that the last hop of an answer carries in its URL: only whom we gave the URL can fetch the answer.
     pub fn response_token(&self, id: AuthorizationId) -> String {
         self.codec.response_token(id)
@@ -431,6 +443,5 @@ impl Authority {
 
 /// What the log keeps of a browser binding: its SHA-256, base64url.
 pub fn hash_browser_binding(binding: &str) -> String {
-    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     BASE64_URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, binding.as_bytes()))
 }

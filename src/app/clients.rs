@@ -6,7 +6,7 @@ use crate::{
         ClientId,
         client::{Client, ClientCommand, ClientRefusal},
     },
-    keys::{SecretHash, token::Secret},
+    keys::{Secret, SecretHash},
     protocol::{ClientAuthenticationMethod, ClientMetadata},
 };
 
@@ -23,7 +23,7 @@ impl Authority {
     pub async fn register_client(&self, context: &Context, metadata: ClientMetadata) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
         let client_id = ClientId::from(format!("client_{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
         let secret = match metadata.token_endpoint_auth_method {
-            ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => Some(self.new_client_secret()?),
+            ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => Some(self.new_client_secret()),
             ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => None,
         };
         let (secret, hash) = secret.unzip();
@@ -53,7 +53,7 @@ impl Authority {
 
     /// Makes a second secret, good beside the first. It is shown this once.
     pub async fn start_client_secret_rotation(&self, context: &Context, client_id: &ClientId) -> Result<Secret, UseCaseError<ClientRefusal>> {
-        let (secret, hash) = self.new_client_secret()?;
+        let (secret, hash) = self.new_client_secret();
         self.execute_client(context, client_id, ClientCommand::StartSecretRotation { secret: hash }).await?;
         Ok(secret)
     }
@@ -78,9 +78,9 @@ impl Authority {
         Ok(())
     }
 
-    fn new_client_secret(&self) -> Result<(Secret, SecretHash), Trouble> {
-        let secret = self.codec.client_secret(self.random()?);
+    fn new_client_secret(&self) -> (Secret, SecretHash) {
+        let secret = self.codec.client_secret(self.random());
         let hash = self.hasher.hash(secret.expose());
-        Ok((secret, hash))
+        (secret, hash)
     }
 }

@@ -16,7 +16,7 @@ use tracing::warn;
 use super::{clock::Clock, entropy::Entropy};
 use crate::{
     domain::{Decider, Event, StreamId, Timestamp},
-    keys::vault::VaultError,
+    keys::VaultError,
     store::{Appended, EventStore, ExpectedRevision, NewEvent, Position, Revision, StoreError},
 };
 

@@ -8,11 +8,11 @@ use crate::{
     domain::{
         GrantId, MachineTokenId, Seconds, Timestamp,
         authorization::Authentication,
-        grant::{Family, Grant, GrantCommand, GrantEvent, GrantRefusal, IssuedAccessToken, Issue, RedeemCode, Refresh, issued},
+        grant::{Family, Grant, GrantCommand, GrantRefusal, Issue, Issued, RedeemCode, Refresh, issued},
         machine_token::{MachineTokenCommand, MachineTokenEvent},
     },
     jose::Algorithm,
-    keys::token::{AccessTokenRef, RefreshRef, Secret},
+    keys::{AccessTokenRef, RefreshTokenRef, Secret},
     protocol::{AccessTokenFormat, GrantType, Scope, oauth_error::{OAuthError, OAuthErrorCode}, pkce::CodeVerifier},
 };
 
@@ -131,7 +131,7 @@ impl Authority {
         debug_assert!(matches!(executed.events.as_slice(), [MachineTokenEvent::Issued { .. }]));
         let reference = AccessTokenRef::Machine(id);
         let access_token = match client.metadata.access_token_format {
-            AccessTokenFormat::Opaque => self.codec.access_token(&reference),
+            AccessTokenFormat::Opaque => self.codec.access_token(reference),
             AccessTokenFormat::Jwt => {
                 let claims = AccessTokenClaims {
                     iss: &self.settings.issuer,
@@ -149,7 +149,7 @@ impl Authority {
                     acr: None,
                     amr: &[],
                 };
-                Secret::new(self.sign(Algorithm::EdDsa, Some(super::recognise::ACCESS_TOKEN_TYPE), &claims).await?)
+                Secret::from(self.sign(Algorithm::EdDsa, Some(super::recognise::ACCESS_TOKEN_TYPE), &claims).await?)
             }
         };
         // OAuth 2.1 §4.2.2: no refresh token.
@@ -178,7 +178,7 @@ impl Authority {
         client: &AuthenticatedClient,
         grant_id: GrantId,
         grant: &Grant,
-        token: &IssuedAccessToken<'_>,
+        token: &Issued<'_>,
         id_token_for: IdTokenFor,
     ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         let family = grant.family(token.family).ok_or_else(|| invalid_grant("the grant has ended"))?;
@@ -187,7 +187,7 @@ impl Authority {
         let now = self.now();
         let reference = AccessTokenRef::Grant { grant_id, token: token.token };
         let access_token = match token.format {
-            AccessTokenFormat::Opaque => self.codec.access_token(&reference),
+            AccessTokenFormat::Opaque => self.codec.access_token(reference),
             AccessTokenFormat::Jwt => {
                 let claims = AccessTokenClaims {
                     iss: &self.settings.issuer,
@@ -199,11 +199,11 @@ impl Authority {
                     jti: reference.to_string(),
                     scope: token.scope.to_string(),
                     org_id: grant.organization_id().map(|organization| &*organization.0),
-                    auth_time: Some(family.authentication.auth_time.as_seconds()),
-                    acr: family.authentication.acr.as_deref(),
-                    amr: &family.authentication.amr,
+                    auth_time: Some(family.authentication().auth_time.as_seconds()),
+                    acr: family.authentication().acr.as_deref(),
+                    amr: &family.authentication().amr,
                 };
-                Secret::new(self.sign(Algorithm::EdDsa, Some(super::recognise::ACCESS_TOKEN_TYPE), &claims).await?)
+                Secret::from(self.sign(Algorithm::EdDsa, Some(super::recognise::ACCESS_TOKEN_TYPE), &claims).await?)
             }
         };
         let id_token = if token.scope.contains("openid") {
@@ -211,7 +211,7 @@ impl Authority {
         } else {
             None
         };
-        let refresh_token = family.refresh_generation().map(|generation| self.codec.refresh_token(&RefreshRef { grant_id, family: token.family, generation }));
+        let refresh_token = family.generation().map(|generation| self.codec.refresh_token(RefreshTokenRef { grant_id, family: token.family, generation }));
         let expires_in = Seconds(u32::try_from(token.expires_at.seconds_since(now).max(0)).unwrap_or(u32::MAX));
         Ok(IssuedTokens { access_token, expires_in, scope: token.scope.clone(), refresh_token, id_token })
     }
@@ -228,9 +228,9 @@ impl Authority {
         id_token_for: IdTokenFor,
         now: Timestamp,
     ) -> Result<Secret, Trouble> {
-        let mut claims = if client.metadata.claims_in_id_token { self.subject_claims(family.claims.as_ref(), scope).await? } else { Map::new() };
+        let mut claims = if client.metadata.claims_in_id_token { self.subject_claims(family.claims(), scope).await? } else { Map::new() };
         let algorithm = client.metadata.id_token_signed_response_alg;
-        let Authentication { auth_time, acr, amr } = &family.authentication;
+        let Authentication { auth_time, acr, amr } = family.authentication();
         claims.extend([
             ("iss".to_owned(), Value::from(self.settings.issuer.as_str())),
             ("sub".to_owned(), Value::from(sub)),
@@ -248,10 +248,10 @@ impl Authority {
             claims.insert("amr".to_owned(), Value::from(amr.clone()));
         }
         // OIDC Core §12.2: an ID token from a refresh should have no nonce.
-        if let (IdTokenFor::Code, Some(nonce)) = (id_token_for, &family.nonce) {
-            claims.insert("nonce".to_owned(), Value::from(nonce.as_str()));
+        if let (IdTokenFor::Code, Some(nonce)) = (id_token_for, family.nonce()) {
+            claims.insert("nonce".to_owned(), Value::from(nonce));
         }
-        Ok(Secret::new(self.sign(algorithm, Some("JWT"), &claims).await?))
+        Ok(Secret::from(self.sign(algorithm, Some("JWT"), &claims).await?))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
         grant::GrantDecider, grant_reservation::GrantReservationDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
         subject::SubjectDecider,
     },
-    keys::{SecretHasher, master_key::MasterKey, signing::KeyDirectory, token::TokenCodec, vault::Vault},
+    keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -47,7 +47,7 @@ pub struct Settings {
     /// How long an ID token lives.
     pub id_token_lifetime: Seconds,
     /// The authentication context classes that the application can attest.
-    pub acr_values_supported: Vec<String>,
+    pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
     /// How long a new signing key is published before it signs.
@@ -72,6 +72,7 @@ pub struct Authority {
     hasher: SecretHasher,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
+    verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
@@ -94,8 +95,9 @@ impl Authority {
             outside,
             vault,
             hasher: SecretHasher::new(master_key),
-            codec: TokenCodec::new(master_key),
+            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
+            verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),

@@ -6,11 +6,8 @@ use serde_json::{Map, Value};
 use super::Authority;
 use crate::{
     domain::SubjectId,
-    jose::{UnverifiedJwt, VerifyingKey},
-    keys::{
-        signing,
-        token::{AccessTokenRef, RefreshRef},
-    },
+    jose::UnverifiedJwt,
+    keys::{self, AccessTokenRef, RefreshTokenRef},
 };
 
 /// The `typ` of JWT access tokens (RFC 9068 §2.1).
@@ -27,7 +24,7 @@ pub enum Recognised {
         claims: Option<Map<String, Value>>,
     },
     /// A refresh token.
-    RefreshToken(RefreshRef),
+    RefreshToken(RefreshTokenRef),
 }
 
 impl Authority {
@@ -56,12 +53,13 @@ impl Authority {
     /// The claims of a JWT that a published key of ours signed for this issuer, if its `typ` is right.
     fn verify_own_jwt(&self, jwt: &str, is_typ: impl Fn(Option<&str>) -> bool) -> Option<Map<String, Value>> {
         let jwt = UnverifiedJwt::parse(jwt).ok()?;
-        if !is_typ(jwt.typ()) {
+        if !is_typ(jwt.header().typ.as_deref()) {
             return None;
         }
-        let keys = self.key_directory.keys();
-        let entry = signing::verifying(&keys, jwt.kid()?, self.now())?;
-        let claims = jwt.verify(&VerifyingKey::from_jwk_value(&entry.public_jwk).ok()?, &[entry.algorithm.into()]).ok()?;
+        let published = self.key_directory.keys();
+        let entry = keys::verifying(&published, jwt.header().kid.as_deref()?, self.now())?;
+        let key = self.verifying_keys.get(entry)?;
+        let claims = jwt.verify(&key, &[entry.algorithm.into()]).ok()?;
         (claims.get("iss").and_then(Value::as_str) == Some(&self.settings.issuer)).then_some(claims)
     }
 }

@@ -4,10 +4,10 @@ use super::{Authority, Context, Trouble, UseCaseError, authenticate_client::Auth
 use crate::{
     domain::{
         GrantId, SubjectId,
-        grant::{GrantCommand, GrantRefusal, RevocationReason, RevokeToken, TokenRef},
+        grant::{GrantCommand, GrantRefusal, RevocationReason, Revoke, RevokeToken, TokenRef},
         machine_token::{MachineTokenCommand, MachineTokenRefusal},
     },
-    keys::token::AccessTokenRef,
+    keys::AccessTokenRef,
 };
 
 /// The token was issued to another client (RFC 7009 §2.1).
@@ -24,7 +24,7 @@ impl Authority {
                 let command = MachineTokenCommand::Revoke { client_id: client.id.clone() };
                 let revoked = self.machine_tokens.execute(&self.outside, context, &id.stream(), &command).await;
                 return match revoked {
-                    Ok(_) | Err(UseCaseError::Refused(MachineTokenRefusal::AlreadyIssued)) => Ok(()),
+                    Ok(_) | Err(UseCaseError::Refused(MachineTokenRefusal::AlreadyExists)) => Ok(()),
                     Err(error) => Err(error.map(|_| IssuedToAnotherClient)),
                 };
             }
@@ -47,7 +47,7 @@ impl Authority {
         if grant.subject() != Some(subject) {
             return Ok(false);
         }
-        let command = GrantCommand::Revoke { reason: RevocationReason::Disconnected };
+        let command = GrantCommand::Revoke(Revoke { reason: RevocationReason::Disconnected });
         match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {
             Ok(_) | Err(UseCaseError::Refused(_)) => Ok(true),
             Err(UseCaseError::Trouble(trouble)) => Err(trouble),

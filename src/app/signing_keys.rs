@@ -9,14 +9,14 @@ use crate::{
         signing_key::{SigningKeyCommand, SigningKeyRefusal},
     },
     jose::{Algorithm, sign_jwt},
-    keys::signing,
+    keys::{self, generate_signing_key},
 };
 
 impl Authority {
     /// Makes a key for every algorithm that has none that signs.
     pub async fn ensure_signing_keys(&self, context: &Context) -> Result<(), UseCaseError<SigningKeyRefusal>> {
         for algorithm in Algorithm::ALL {
-            if signing::signs_at(&self.key_directory.keys(), algorithm, self.now()).is_none() {
+            if keys::signs_at(&self.key_directory.keys(), algorithm, self.now()).is_none() {
                 self.generate_signing_key(context, algorithm, self.now()).await?;
             }
         }
@@ -60,24 +60,22 @@ impl Authority {
 
     async fn generate_signing_key(&self, context: &Context, algorithm: Algorithm, active_from: Timestamp) -> Result<String, UseCaseError<SigningKeyRefusal>> {
         let entropy = self.outside.entropy.clone();
-        let key = tokio::task::spawn_blocking(move || signing::generate(algorithm, &*entropy))
+        let key = tokio::task::spawn_blocking(move || generate_signing_key(algorithm, &|bytes| entropy.fill(bytes)))
             .await
             .map_err(|error| Trouble::Crypto(error.to_string()))?
             .map_err(|error| Trouble::Crypto(error.to_string()))?;
-        let public_jwk = key.public_jwk();
-        let kid = public_jwk.thumbprint();
+        let kid = key.kid().to_owned();
         // The private half is durable before anybody learns of the key.
-        self.vault.keep_signing_key(&kid, &key).await?;
-        let public_jwk = serde_json::to_value(public_jwk).map_err(|error| Trouble::Crypto(error.to_string()))?;
-        let command = SigningKeyCommand::Generate { algorithm, public_jwk, active_from };
+        self.vault.keep_signing_key(&kid, algorithm, &key).await?;
+        let command = SigningKeyCommand::Generate { algorithm, public_jwk: key.public_jwk().to_value(), active_from };
         self.signing_keys.execute(&self.outside, context, &stream_of(&kid), &command).await?;
         Ok(kid)
     }
 
     /// Signs claims with the key whose turn it is.
     pub(super) async fn sign(&self, algorithm: Algorithm, typ: Option<&str>, claims: &impl Serialize) -> Result<String, Trouble> {
-        let keys = self.key_directory.keys();
-        let entry = signing::signs_at(&keys, algorithm, self.now()).ok_or(Trouble::NoSigningKey(algorithm.as_str()))?;
+        let directory = self.key_directory.keys();
+        let entry = keys::signs_at(&directory, algorithm, self.now()).ok_or(Trouble::NoSigningKey(algorithm.as_str()))?;
         let key = self.vault.signing_key(&entry.kid).await?.ok_or(Trouble::NoSigningKey(algorithm.as_str()))?;
         Ok(sign_jwt(&key, &entry.kid, typ, claims))
     }

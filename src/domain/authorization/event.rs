@@ -86,6 +86,13 @@ pub struct AuthorizationParameters {
     pub display: Option<String>,
 }
 
+impl AuthorizationParameters {
+    /// Whether the client forbids to show the person anything (OIDC Core §3.1.2.1, `prompt=none`).
+    pub fn shows_nothing(&self) -> bool {
+        self.prompt.contains(&Prompt::None)
+    }
+}
+
 /// What the consent page showed, as hashes and versions that the application sends with the decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {

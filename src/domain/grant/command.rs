@@ -23,7 +23,7 @@ pub enum GrantCommand {
 }
 
 /// Records what the subject agreed to and issues the code for it; opens the grant when it is the first time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RecordConsent {
     /// Who agreed.
     pub subject: SubjectId,
