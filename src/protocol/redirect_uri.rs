@@ -105,9 +105,8 @@ fn check_private_use(scheme: &str, parts: &Parts<'_>) -> Result<(), UriError> {
 /// Schemes that run or show content in the browser itself. The rule of the period keeps them out too; here they are
 /// named, so that nobody who relaxes that rule lets them in.
 fn is_dangerous(scheme: &str) -> bool {
-    const SCHEMES: [&str; 12] = [
-        "javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "view-source", "intent", "ws", "wss", "ftp",
-    ];
+    const SCHEMES: [&str; 12] =
+        ["javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "view-source", "intent", "ws", "wss", "ftp"];
     SCHEMES.contains(&scheme)
 }
 
@@ -247,7 +246,13 @@ mod tests {
         ] {
             assert_eq!(refusal(text), UriError::Host, "{text}");
         }
-        for text in ["https://a.example:/cb", "https://a.example:0/cb", "https://a.example:65536/cb", "https://a.example:0443/", "https://a.example:+1/"] {
+        for text in [
+            "https://a.example:/cb",
+            "https://a.example:0/cb",
+            "https://a.example:65536/cb",
+            "https://a.example:0443/",
+            "https://a.example:+1/",
+        ] {
             assert_eq!(refusal(text), UriError::Port, "{text}");
         }
     }

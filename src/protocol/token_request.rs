@@ -136,7 +136,11 @@ mod tests {
     #[test]
     fn rfc6749_5_2_other_grant_types_are_unsupported() {
         for grant_type in ["password", "implicit", "Authorization_Code", "urn:ietf:params:oauth:grant-type:jwt-bearer"] {
-            assert_eq!(refusal(&format!("grant_type={grant_type}&username=a&password=b")).0, OAuthErrorCode::UnsupportedGrantType, "{grant_type}");
+            assert_eq!(
+                refusal(&format!("grant_type={grant_type}&username=a&password=b")).0,
+                OAuthErrorCode::UnsupportedGrantType,
+                "{grant_type}"
+            );
         }
     }
 
