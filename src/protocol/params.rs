@@ -93,7 +93,7 @@ impl Params {
     }
 
     /// The values of a parameter that may be repeated, which only `resource` may (RFC 8707 §2).
-    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 }

@@ -57,7 +57,7 @@ impl TokenRequest {
 }
 
 /// RFC 6749 §5.2: a missing parameter is `invalid_request`.
-fn required<'a>(params: &'a Params, name: &'a str) -> Result<&'a str, OAuthError> {
+fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, OAuthError> {
     params.get(name).ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
 }
 
