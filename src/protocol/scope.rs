@@ -114,3 +114,39 @@ impl<'de> Deserialize<'de> for Scope {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rfc6749_3_3_order_and_repetition_have_no_meaning() {
+        let scope: Scope = "profile openid profile".parse().unwrap();
+        assert_eq!(scope.to_string(), "openid profile");
+        assert!(scope.contains("openid") && !scope.contains("open"));
+        assert!("".parse::<Scope>().unwrap().is_empty());
+    }
+
+    #[test]
+    fn rfc6749_3_3_tokens_are_printable_ascii_without_quotes_and_backslashes() {
+        for text in [" ", "a ", " a", "a  b", "a\tb", "\"", "\\", "ä", "\u{7f}", &"x".repeat(257)] {
+            assert_eq!(text.parse::<Scope>(), Err(InvalidScope), "{text:?}");
+        }
+        assert!("!#[]~'".parse::<Scope>().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "\\PC{0,60}") {
+            let _ = text.parse::<Scope>();
+        }
+
+        #[test]
+        fn what_is_printed_parses_back(text in "[!#-\\[\\]-~]{1,8}( [!#-\\[\\]-~]{1,8}){0,5}") {
+            let scope: Scope = text.parse().unwrap();
+            prop_assert_eq!(scope.to_string().parse::<Scope>(), Ok(scope));
+        }
+    }
+}
