@@ -6,7 +6,7 @@ use crate::{
         ApiKeyId,
         api_key::{ApiKeyCommand, ApiKeyRefusal, Role},
     },
-    keys::Secret,
+    keys::{self, Secret},
 };
 
 /// An API key that proved itself.
@@ -24,7 +24,7 @@ impl Authority {
     /// Makes an API key. The secret is shown this once.
     pub async fn create_api_key(&self, context: &Context, name: &str, role: Role, audience: Option<String>) -> Result<(ApiKeyId, Secret), UseCaseError<ApiKeyRefusal>> {
         let id = ApiKeyId(self.outside.entropy.uuid_v7(self.now()));
-        let api_key = self.codec.api_key(id, self.random());
+        let api_key = keys::api_key(id, self.random());
         let secret = self.hasher.hash(api_key.expose());
         let command = ApiKeyCommand::Create { name: name.to_owned(), role, audience, secret };
         self.api_keys.execute(&self.outside, context, &id.stream(), &command).await?;
@@ -39,7 +39,7 @@ impl Authority {
 
     /// Says whose API key this is; None when it is nobody's.
     pub async fn authenticate_api_key(&self, presented: &str) -> Result<Option<AuthenticatedApiKey>, Trouble> {
-        let Some((id, _)) = self.codec.parse_api_key(presented) else { return Ok(None) };
+        let Some((id, _)) = keys::parse_api_key(presented) else { return Ok(None) };
         let key = self.api_keys.load(&self.outside, &id.stream()).await?;
         let proven = key.secret().is_some_and(|secret| self.hasher.verify(presented, secret));
         match key.role() {

@@ -20,7 +20,7 @@ use crate::{
     keys::CodeRef,
     protocol::{
         ClientMetadata, RedirectUri, Scope,
-        authorization_request::{AuthorizationError, ClientAndRedirect},
+        authorization_request::{AnswerTo, AuthorizationError, AuthorizationErrorCode, AuthorizationRequest, ClientAndRedirect},
         params::Params,
     },
 };
@@ -77,10 +77,18 @@ pub enum DecisionInput {
 /// A request that was refused at the door. Nothing was recorded.
 #[derive(Debug)]
 pub struct RejectedRequest {
-    /// What is wrong.
-    pub error: AuthorizationError,
+    /// A code of RFC 6749 §4.1.2.1 or OIDC Core §3.1.2.6.
+    pub code: &'static str,
+    /// What is wrong, in words.
+    pub description: String,
     /// Where the client is told so; None when the client or its redirect URI are not proven (RFC 6749 §4.1.2.1).
     pub answer: Option<Answer>,
+}
+
+impl RejectedRequest {
+    fn unproven(description: String) -> Self {
+        Self { code: AuthorizationErrorCode::InvalidRequest.as_str(), description, answer: None }
+    }
 }
 
 /// The authorization response: what the client is told, and where (RFC 6749 §4.1.2, RFC 9207).
@@ -135,27 +143,19 @@ pub enum AuthorizeRefusal {
 impl Authority {
     /// Takes in an authorization request (RFC 6749 §4.1.1).
     pub async fn start_authorization(&self, context: &Context, query: &[u8], entry: Entry) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
-        let rejected = |error, answer| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(RejectedRequest { error, answer })));
-        let params = Params::parse(query).map_err(|error| rejected(error.into(), None))?;
-        let asked = ClientAndRedirect::parse(&params).map_err(|error| rejected(error, None))?;
-        let client_id = ClientId::from(asked.client_id.as_str());
-        let client = self.active_client(&client_id).await?.ok_or_else(|| rejected(AuthorizationError::unknown_client(), None))?;
-        let redirect_uri = asked.prove(&client).map_err(|error| rejected(error, None))?;
-        let now = self.now();
-        let parsed = asked.parameters(&params, &client_id, &client, &redirect_uri);
-        let request = parsed.map_err(|refused| {
-            let answer = self.error_answer(redirect_uri.clone(), refused.response_mode, refused.state.as_deref(), refused.error.code(), refused.error.description());
-            rejected(refused.error, Some(answer))
-        })?;
+        let unproven = |why: String| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(RejectedRequest::unproven(why))));
+        let params = Params::parse(query).map_err(|error| unproven(error.to_string()))?;
+        let asked = ClientAndRedirect::parse(&params).map_err(|error| unproven(error.to_string()))?;
+        let client = self.active_client(&asked.client_id).await?.ok_or_else(|| unproven("the parameter client_id names no active client".to_owned()))?;
+        let answer_to = asked.prove(&client, &params).map_err(|error| unproven(error.to_string()))?;
+        let refused = |error: AuthorizationError| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(self.rejected(&answer_to, &error))));
+        let request = AuthorizationRequest::parse(&params, &answer_to, &client).map_err(refused)?;
         let mut parameters = request.parameters;
         if let Some(id_token) = &request.id_token_hint {
-            parameters.expected_subject = self.subject_of_id_token(id_token).await?;
-            if parameters.expected_subject.is_none() {
-                let error = AuthorizationError::invalid_request("id_token_hint: it is not an ID token of this issuer");
-                let answer = self.error_answer(redirect_uri, parameters.response_mode, parameters.state.as_deref(), error.code(), error.description());
-                return Err(rejected(error, Some(answer)));
-            }
+            let not_ours = || refused(AuthorizationError::new(AuthorizationErrorCode::InvalidRequest, "id_token_hint is not an ID token of this issuer"));
+            parameters.expected_subject = Some(self.subject_of_id_token(id_token.expose()).await?.ok_or_else(not_ours)?);
         }
+        let now = self.now();
         let id = AuthorizationId(self.outside.entropy.uuid_v7(now));
         let expires_at = now.plus(self.settings.authorization_request_lifetime);
         if let Some(hint) = &request.login_hint {
@@ -255,17 +255,18 @@ impl Authority {
     ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.record_attestation(context, id, subject, at_creation, browser_binding.clone()).await?;
         let consent = self.consent(&authorization).await?;
-        let ready = next(&authorization, self.now(), &self.settings.acr_values_supported, consent.flatten());
-        if ready && authorization.decision().is_none() {
+        let next = next(&authorization, self.now(), &self.settings.acr_values_supported, consent.flatten());
+        let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
+        if authorization.decision().is_none() && next == Next::Redirect {
             // Nobody has to be asked: what was asked for is granted.
             let scope = authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default();
-            let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
-            let command = AuthorizationCommand::Approve { scope, consent_reason: None, shown: None, browser_binding };
-            self.execute_authorization(context, id, command).await?;
-        } else if authorization.decision().is_none() && authorization.shows_nothing() && consent.flatten().is_some() {
-            // OIDC Core §3.1.2.6: consent would have to be asked, and nothing may be shown.
-            let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
-            self.execute_authorization(context, id, AuthorizationCommand::Deny { error: DenialError::ConsentRequired, browser_binding }).await?;
+            self.execute_authorization(context, id, self.approve(scope, None, None, browser_binding)).await?;
+        } else if let Some(error) = silent_error(next)
+            && authorization.decision().is_none()
+            && authorization.parameters().is_some_and(AuthorizationParameters::shows_nothing)
+        {
+            // OIDC Core §3.1.2.6: something would have to be asked, and nothing may be shown.
+            self.execute_authorization(context, id, AuthorizationCommand::Deny { error, browser_binding }).await?;
         }
         self.authorization(context, id).await
     }
@@ -399,6 +400,12 @@ impl Authority {
                 Some(self.respond(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), told))
             }
         }
+    }
+
+    fn rejected(&self, answer_to: &AnswerTo, error: &AuthorizationError) -> RejectedRequest {
+        let (code, description) = (error.code().as_str(), error.description());
+        let answer = self.error_answer(answer_to.redirect_uri.clone(), answer_to.response_mode, answer_to.state.as_deref(), code, description);
+        RejectedRequest { code, description: description.to_owned(), answer: Some(answer) }
     }
 
     fn error_answer(&self, redirect_uri: RedirectUri, response_mode: ResponseMode, state: Option<&str>, code: &str, description: &str) -> Answer {

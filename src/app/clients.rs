@@ -6,7 +6,7 @@ use crate::{
         ClientId,
         client::{Client, ClientCommand, ClientRefusal},
     },
-    keys::{Secret, SecretHash},
+    keys::{self, Secret, SecretHash},
     protocol::{ClientAuthenticationMethod, ClientMetadata},
 };
 
@@ -79,7 +79,7 @@ impl Authority {
     }
 
     fn new_client_secret(&self) -> (Secret, SecretHash) {
-        let secret = self.codec.client_secret(self.random());
+        let secret = keys::client_secret(self.random());
         let hash = self.hasher.hash(secret.expose());
         (secret, hash)
     }
