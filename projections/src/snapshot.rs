@@ -17,6 +17,8 @@ use crate::live::{Hashing, State};
 
 const MAGIC: &[u8] = b"grantlog snapshot\n";
 const PROJECTION: &str = "live";
+/// An older program may have left out of its state what it did not know yet, so a new one folds the log once.
+const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// Which shape of `State` this program reads and writes. A test tells when it has to change.
 const SCHEMA: u32 = 1;
 const CHECKSUM: usize = 32;
@@ -27,13 +29,14 @@ const SUFFIX: &str = ".snapshot";
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
     projection: String,
+    program: String,
     schema: u32,
     position: Option<Position>,
 }
 
 impl Header {
     fn of(state: &State) -> Self {
-        Self { projection: PROJECTION.to_owned(), schema: SCHEMA, position: state.position() }
+        Self { projection: PROJECTION.to_owned(), program: PROGRAM.to_owned(), schema: SCHEMA, position: state.position() }
     }
 }
 
@@ -107,7 +110,8 @@ pub(crate) fn read(path: &Path) -> Result<State, Unusable> {
     }
     let content = content.strip_prefix(MAGIC).ok_or(Unusable::Damaged)?;
     let (header, content) = postcard::take_from_bytes::<Header>(content)?;
-    if header.projection != PROJECTION || header.schema != SCHEMA {
+    let (projection, program) = (header.projection.as_str(), header.program.as_str());
+    if (projection, program, header.schema) != (PROJECTION, PROGRAM, SCHEMA) {
         return Err(Unusable::Foreign);
     }
     let (mut state, rest) = postcard::take_from_bytes::<State>(content)?;

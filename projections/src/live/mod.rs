@@ -178,3 +178,6 @@ impl fmt::Debug for Live {
         f.debug_struct("Live").field("position", &self.position()).field("following", &self.is_following()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
