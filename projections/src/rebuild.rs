@@ -1,6 +1,6 @@
 //! The proof that nothing but the log matters: a state rebuilt from it equals every other one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt;
 use grantlog_core::store::{EventStore, Position, StoreError};
@@ -34,7 +34,7 @@ pub struct Verification {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSnapshot {
     /// The file.
-    pub path: std::path::PathBuf,
+    pub path: PathBuf,
     /// What it is worth.
     pub outcome: SnapshotOutcome,
 }
@@ -67,7 +67,7 @@ impl Verification {
 pub async fn verify(store: &dyn EventStore, snapshot_dir: Option<&Path>) -> Result<Verification, StoreError> {
     // Read before the log is, so that none of them can be ahead of the rebuilt state.
     let mut candidates = Vec::new();
-    for path in snapshot_dir.map_or_else(|| Ok(Vec::new()), snapshot::newest_first).unwrap_or_default() {
+    for path in snapshot_dir.map(snapshot::candidates).unwrap_or_default() {
         let state = snapshot::read(&path);
         candidates.push((path, state));
     }

@@ -92,11 +92,7 @@ impl LiveRunner {
 
 /// The state of the newest usable snapshot, or the empty one. Only the store can fail.
 async fn restore(store: &dyn EventStore, folder: &Path) -> Result<State, StoreError> {
-    let paths = snapshot::newest_first(folder).unwrap_or_else(|error| {
-        tracing::warn!(folder = %folder.display(), %error, "the snapshots can't be listed");
-        Vec::new()
-    });
-    for path in paths {
+    for path in snapshot::candidates(folder) {
         let file = path.clone();
         let read = tokio::task::spawn_blocking(move || snapshot::read(&file)).await;
         let problem = match read {
@@ -190,13 +186,11 @@ impl Feeder {
             let next = if self.live.is_following() {
                 batches.next().await
             } else {
-                match time::timeout(SETTLED, batches.next()).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        self.recovered();
-                        continue;
-                    }
-                }
+                let Ok(next) = time::timeout(SETTLED, batches.next()).await else {
+                    self.recovered();
+                    continue;
+                };
+                next
             };
             let Some(batch) = next else { return StoreError::Unavailable("the subscription ended".to_owned()) };
             let delivered = batch.first().is_some_and(Result::is_ok);

@@ -85,8 +85,16 @@ fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// The snapshots that a start tries, newest first; none when the folder can't be listed.
+pub(crate) fn candidates(folder: &Path) -> Vec<PathBuf> {
+    newest_first(folder).unwrap_or_else(|error| {
+        tracing::warn!(folder = %folder.display(), %error, "the snapshots can't be listed");
+        Vec::new()
+    })
+}
+
 /// The snapshots in a folder that need not exist.
-pub(crate) fn newest_first(folder: &Path) -> io::Result<Vec<PathBuf>> {
+fn newest_first(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

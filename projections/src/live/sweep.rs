@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn every_key_has_its_turn() {
-        let map: BTreeMap<u8, ()> = (0..5).map(|key| (key, ())).collect();
+        let map: BTreeMap<u8, u8> = (0..5).map(|key| (key, key)).collect();
         let mut last = None;
         let turns: Vec<Vec<u8>> = (0..4).map(|_| next_keys(&map, &mut last, 2)).collect();
         assert_eq!(turns, [vec![0, 1], vec![2, 3], vec![4], vec![]]);
