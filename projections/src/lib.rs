@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The read side of grantlog: what is true now.
+//!
+//! `live` holds the read models that answer while a request waits. They are fed by the log and by nothing else: the
+//! state at a position is a function of the events up to it, so it can be thrown away and rebuilt at any time.
+//! `runner` feeds them, `snapshot` keeps copies so that a start need not read the whole log, `wait` lets a reader wait
+//! for a position, and `rebuild` proves that all of them agree.
+
+mod json;
+pub mod live;
+pub mod rebuild;
+pub mod runner;
+mod snapshot;
+#[cfg(test)]
+mod testing;
+pub mod wait;
+
+pub use live::Live;
+pub use runner::LiveRunner;

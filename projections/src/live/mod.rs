@@ -1,0 +1,183 @@
+//! The read models on the hot path, in memory.
+//!
+//! `state` is all of them at one position: a pure fold over the log. `Live` shares the newest one: short critical
+//! sections, answers that hold no lock.
+
+mod api_keys;
+mod clients;
+mod digest;
+mod grants;
+mod machine_tokens;
+mod pool;
+mod signing_keys;
+mod state;
+mod sweep;
+mod verdict;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+pub use api_keys::ApiKeyView;
+pub use clients::{ClientPage, ClientView, InvalidCursor};
+pub use digest::Digest;
+pub(crate) use digest::Hashing;
+use grantlog_core::{
+    domain::{
+        ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
+        grant::{FamilyNumber, Generation},
+    },
+    protocol::Scope,
+    store::Position,
+};
+pub use grants::GrantView;
+use serde::{Deserialize, Serialize};
+pub use signing_keys::SigningKeyView;
+pub use state::State;
+pub(crate) use state::{Applied, Fact};
+use tokio::sync::watch;
+pub use verdict::{AccessTokenRef, LiveAccessToken, LiveRefreshToken};
+
+/// Where in the log and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    position: Position,
+    time: Timestamp,
+}
+
+/// What an opaque access token stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct TokenFacts {
+    scope: Scope,
+    audience: Vec<String>,
+}
+
+/// The newest state, shared.
+pub struct Live {
+    state: RwLock<State>,
+    position: watch::Sender<Option<Position>>,
+    following: AtomicBool,
+}
+
+impl Live {
+    pub(crate) fn new(state: State) -> Self {
+        let position = watch::Sender::new(state.position());
+        Self { state: RwLock::new(state), position, following: AtomicBool::new(true) }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        // The fold does not panic; should it ever, what was true before is still the best answer there is.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn apply(&self, facts: Vec<Fact>) {
+        let position = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            for fact in facts {
+                state.fold(fact);
+            }
+            state.position()
+        };
+        self.position.send_if_modified(|known| std::mem::replace(known, position) != position);
+    }
+
+    /// A copy as it is now, to be encoded elsewhere. The entries themselves are shared.
+    pub(crate) fn copy(&self) -> State {
+        self.read().clone()
+    }
+
+    pub(crate) fn positions(&self) -> watch::Receiver<Option<Position>> {
+        self.position.subscribe()
+    }
+
+    /// Says whether the log is being followed; answers what was true before.
+    pub(crate) fn set_following(&self, following: bool) -> bool {
+        self.following.swap(following, Ordering::Relaxed)
+    }
+
+    /// The position of the last event applied; None when there is none.
+    pub fn position(&self) -> Option<Position> {
+        *self.position.borrow()
+    }
+
+    /// Whether the log is being followed. False while the store fails: then the answers grow old.
+    pub fn is_following(&self) -> bool {
+        self.following.load(Ordering::Relaxed)
+    }
+
+    /// How many events could not be read; what they are about counts as ended. Anything but 0 needs an operator.
+    pub fn unreadable(&self) -> u64 {
+        self.read().unreadable()
+    }
+
+    /// The position and SHA-256 of the state, for comparison with a rebuilt one. Slow: it encodes everything.
+    pub fn digest(&self) -> (Option<Position>, Digest) {
+        let state = self.copy();
+        (state.position(), state.digest())
+    }
+
+    /// A client; None when it is not registered or deleted.
+    pub fn client(&self, client_id: &ClientId) -> Option<Arc<ClientView>> {
+        self.read().clients.get(client_id).cloned()
+    }
+
+    /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with.
+    pub fn clients(&self, after: Option<&str>, limit: usize) -> Result<ClientPage, InvalidCursor> {
+        self.read().clients.page(after, limit)
+    }
+
+    /// A grant; None when there is none or it is revoked.
+    pub fn grant(&self, grant_id: GrantId) -> Option<Arc<GrantView>> {
+        self.read().grants.get(grant_id).cloned()
+    }
+
+    /// The grants of a subject, oldest first.
+    pub fn grants_of_subject(&self, subject: SubjectId) -> Vec<Arc<GrantView>> {
+        self.read().grants.of_subject(subject).cloned().collect()
+    }
+
+    /// The grant of a subject to a client in an organization.
+    pub fn find_grant(&self, subject: SubjectId, client_id: &ClientId, organization_id: Option<&OrganizationId>) -> Option<Arc<GrantView>> {
+        let is_it = |grant: &&Arc<GrantView>| grant.client_id == *client_id && grant.organization_id.as_ref() == organization_id;
+        self.read().grants.of_subject(subject).find(is_it).cloned()
+    }
+
+    /// What a genuine access token stands for; None when it is not good, or not good any more.
+    pub fn access_token(&self, token: &AccessTokenRef, now: Timestamp) -> Option<LiveAccessToken> {
+        self.read().access_token(token, now)
+    }
+
+    /// What a genuine refresh token stands for; None when it is used up, or not good any more.
+    pub fn refresh_token(
+        &self,
+        grant_id: GrantId,
+        family: FamilyNumber,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Option<LiveRefreshToken> {
+        self.read().refresh_token(grant_id, family, generation, now)
+    }
+
+    /// The API keys that are not revoked, oldest first.
+    pub fn api_keys(&self) -> Vec<Arc<ApiKeyView>> {
+        self.read().api_keys.list()
+    }
+
+    /// The signing keys that are not revoked, in the order they were made.
+    pub fn signing_keys(&self) -> Arc<[SigningKeyView]> {
+        self.read().signing_keys.list()
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("position", &self.position()).field("following", &self.is_following()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

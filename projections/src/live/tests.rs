@@ -1,0 +1,330 @@
+use std::sync::Arc;
+
+use grantlog_core::{
+    domain::{
+        ApiKeyId, OrganizationId, StreamId, StreamKind,
+        api_key::ApiKeyEvent,
+        client::ClientEvent,
+        grant::{GrantEvent, RevocationReason, TokenNumber},
+        machine_token::MachineTokenEvent,
+        signing_key::SigningKeyEvent,
+    },
+    protocol::AccessTokenFormat::{Jwt, Opaque},
+    store::Recorded,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{
+    HOUR, History, START, access_token, after, any_history, api_key_created, client, connected, generated, grant, machine_issued,
+    machine_token, metadata, record, registered, scope, subject, uuid,
+};
+
+const REASON: RevocationReason = RevocationReason::RequestedByClient;
+const TOKEN: AccessTokenRef = token(0);
+
+const fn token(number: u32) -> AccessTokenRef {
+    AccessTokenRef::Grant { grant_id: GrantId(uuid(1)), token: TokenNumber(number) }
+}
+
+fn live(history: History) -> Live {
+    Live::new(history.0.into_iter().collect())
+}
+
+/// One client with one grant and one token.
+fn one(format: grantlog_core::protocol::AccessTokenFormat) -> History {
+    let history = History::default().at(START, &client(1).stream(), registered("one"));
+    connected(history, grant(1), client(1), format)
+}
+
+fn is_live(history: History, token: &AccessTokenRef) -> bool {
+    live(history).access_token(token, after(1000)).is_some()
+}
+
+#[test]
+fn an_opaque_token_tells_what_it_is_good_for() {
+    let found = live(one(Opaque)).access_token(&TOKEN, after(1000)).unwrap();
+    assert_eq!(found.client_id, client(1));
+    assert_eq!(found.subject, Some(subject(1)));
+    assert_eq!(found.organization_id, Some(OrganizationId("acme".into())));
+    assert_eq!(found.scope, Some(scope("openid")));
+    assert_eq!(found.audience, Some(vec!["https://api.example".to_owned()]));
+    assert_eq!(found.expires_at, after(HOUR));
+    assert_eq!(found.authentication.unwrap().acr.as_deref(), Some("1"));
+    assert_eq!(found.claims.unwrap().subject, subject(1));
+}
+
+#[test]
+fn a_jwt_is_known_without_its_facts() {
+    let found = live(one(Jwt)).access_token(&TOKEN, after(1000)).unwrap();
+    assert_eq!((found.scope, found.audience, found.family), (None, None, Some(FamilyNumber(0))));
+}
+
+#[test]
+fn a_token_is_dead_from_its_expiry_on() {
+    let live = live(one(Opaque));
+    assert!(live.access_token(&TOKEN, after(HOUR - 1)).is_some());
+    assert!(live.access_token(&TOKEN, after(HOUR)).is_none());
+}
+
+#[test]
+fn a_token_nobody_issued_is_dead() {
+    assert!(!is_live(one(Opaque), &token(1)));
+    assert!(!is_live(one(Opaque), &AccessTokenRef::MachineOpaque { id: machine_token(1) }));
+}
+
+#[test]
+fn a_revoked_token_is_dead_and_its_sibling_is_not() {
+    for format in [Jwt, Opaque] {
+        let history = one(format).at(after(2), &grant(1).stream(), access_token(TokenNumber(1), FamilyNumber(0), format, after(HOUR))).at(
+            after(3),
+            &grant(1).stream(),
+            GrantEvent::AccessTokenRevoked { token: TokenNumber(0), reason: REASON },
+        );
+        let live = live(history);
+        assert!(live.access_token(&token(0), after(4)).is_none());
+        assert!(live.access_token(&token(1), after(4)).is_some());
+    }
+}
+
+#[test]
+fn the_tokens_of_an_ended_family_are_dead() {
+    for format in [Jwt, Opaque] {
+        let history = one(format).at(after(2), &grant(1).stream(), GrantEvent::FamilyEnded { family: FamilyNumber(0), reason: REASON });
+        let live = live(history);
+        assert!(live.access_token(&TOKEN, after(3)).is_none());
+        assert!(live.refresh_token(grant(1), FamilyNumber(0), Generation(0), after(3)).is_none());
+        assert_eq!(live.grant(grant(1)).unwrap().live_families(after(3)), 0);
+    }
+}
+
+#[test]
+fn the_tokens_of_a_revoked_grant_are_dead() {
+    for format in [Jwt, Opaque] {
+        let live = live(one(format).at(after(2), &grant(1).stream(), GrantEvent::Revoked { reason: REASON }));
+        assert!(live.access_token(&TOKEN, after(3)).is_none());
+        assert!(live.refresh_token(grant(1), FamilyNumber(0), Generation(0), after(3)).is_none());
+        assert!(live.grant(grant(1)).is_none());
+        assert!(live.grants_of_subject(subject(1)).is_empty());
+    }
+}
+
+#[test]
+fn nothing_is_issued_under_a_grant_that_is_gone() {
+    let history = one(Jwt).at(after(2), &grant(1).stream(), GrantEvent::Revoked { reason: REASON }).at(
+        after(3),
+        &grant(1).stream(),
+        access_token(TokenNumber(1), FamilyNumber(0), Jwt, after(HOUR)),
+    );
+    assert!(!is_live(history, &token(1)));
+}
+
+#[test]
+fn a_suspended_clients_tokens_are_dead_until_it_is_resumed() {
+    let suspended = || {
+        one(Opaque).at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(HOUR))).at(
+            after(2),
+            &client(1).stream(),
+            ClientEvent::Suspended {},
+        )
+    };
+    let machine = AccessTokenRef::MachineOpaque { id: machine_token(1) };
+    let jwt = AccessTokenRef::MachineJwt { id: machine_token(2), client_id: client(1), expires_at: after(HOUR) };
+    for token in [&TOKEN, &machine, &jwt] {
+        assert!(!is_live(suspended(), token), "{token:?}");
+        assert!(is_live(suspended().at(after(3), &client(1).stream(), ClientEvent::Resumed {}), token), "{token:?}");
+    }
+    assert!(live(suspended()).refresh_token(grant(1), FamilyNumber(0), Generation(0), after(3)).is_none());
+}
+
+#[test]
+fn a_deleted_client_leaves_nothing() {
+    let live = live(one(Opaque).at(after(2), &client(1).stream(), ClientEvent::Deleted {}));
+    assert!(live.access_token(&TOKEN, after(3)).is_none());
+    assert!(live.client(&client(1)).is_none());
+    assert!(live.grants_of_subject(subject(1)).is_empty());
+    assert!(live.clients(None, 10).unwrap().clients.is_empty());
+}
+
+#[test]
+fn only_the_newest_refresh_token_is_live() {
+    let rotated = GrantEvent::RefreshTokenRotated { family: FamilyNumber(0), generation: Generation(1), expires_at: after(48 * HOUR) };
+    let live = live(one(Jwt).at(after(2), &grant(1).stream(), rotated));
+    let refresh = |generation, now| live.refresh_token(grant(1), FamilyNumber(0), Generation(generation), now);
+    assert!(refresh(0, after(3)).is_none());
+    assert_eq!(refresh(1, after(3)).unwrap().scope.to_string(), "openid");
+    assert!(refresh(1, after(48 * HOUR)).is_none());
+    assert!(refresh(2, after(3)).is_none());
+}
+
+#[test]
+fn consents_add_up() {
+    let more = GrantEvent::Consented {
+        authorization_id: grantlog_core::domain::AuthorizationId(uuid(2)),
+        scope: scope("email"),
+        reason: None,
+        shown: None,
+    };
+    let live = live(one(Jwt).at(after(5), &grant(1).stream(), more));
+    let found = live.find_grant(subject(1), &client(1), Some(&OrganizationId("acme".into()))).unwrap();
+    assert_eq!(found.scope.to_string(), "email openid");
+    assert_eq!((found.consented_at, found.last_consented_at), (Some(START), Some(after(5))));
+    assert_eq!(found.live_families(after(6)), 1);
+    assert!(live.find_grant(subject(1), &client(1), None).is_none());
+    assert!(live.find_grant(subject(2), &client(1), Some(&OrganizationId("acme".into()))).is_none());
+}
+
+#[test]
+fn a_machine_token_that_was_revoked_is_dead_in_either_form() {
+    let issued = |format| {
+        History::default().at(START, &client(1).stream(), registered("one")).at(
+            START,
+            &machine_token(1).stream(),
+            machine_issued(client(1), format, after(HOUR)),
+        )
+    };
+    let opaque = AccessTokenRef::MachineOpaque { id: machine_token(1) };
+    let jwt = AccessTokenRef::MachineJwt { id: machine_token(1), client_id: client(1), expires_at: after(HOUR) };
+    for (format, token) in [(Opaque, opaque), (Jwt, jwt)] {
+        assert!(is_live(issued(format), &token));
+        assert!(!is_live(issued(format).at(after(2), &machine_token(1).stream(), MachineTokenEvent::Revoked {}), &token));
+    }
+}
+
+#[test]
+fn what_expired_is_forgotten_as_time_passes_in_the_log() {
+    let mut history = one(Opaque).at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(HOUR)));
+    for _ in 0..3 {
+        history = history.at(after(30 * HOUR), &client(1).stream(), ClientEvent::Updated { metadata: metadata("one") });
+    }
+    let live = live(history);
+    // It was alive at that time; that nobody can tell any more shows that it is forgotten.
+    assert!(live.access_token(&TOKEN, after(1000)).is_none());
+    assert!(live.access_token(&AccessTokenRef::MachineOpaque { id: machine_token(1) }, after(1000)).is_none());
+    assert!(live.grant(grant(1)).is_some(), "the consent stays");
+}
+
+#[test]
+fn a_revoked_machine_jwt_is_remembered_for_as_long_as_any_could_live() {
+    let history = (0..20).fold(
+        History::default()
+            .at(START, &client(1).stream(), registered("one"))
+            .at(START, &machine_token(1).stream(), machine_issued(client(1), Jwt, after(10 * HOUR)))
+            .at(after(2), &machine_token(1).stream(), MachineTokenEvent::Revoked {}),
+        |history, _| history.at(after(10 * HOUR), &client(1).stream(), ClientEvent::Updated { metadata: metadata("one") }),
+    );
+    let jwt = AccessTokenRef::MachineJwt { id: machine_token(1), client_id: client(1), expires_at: after(10 * HOUR) };
+    assert!(!is_live(history, &jwt));
+}
+
+#[test]
+fn pages_of_clients_stay_in_order_while_clients_come_and_go() {
+    let mut state: State = (0..5)
+        .fold(History::default(), |history, number| history.at(START, &client(9 - number).stream(), registered("some")))
+        .0
+        .into_iter()
+        .collect();
+    let names = |page: &ClientPage| page.clients.iter().map(|client| client.client_id.to_string()).collect::<Vec<_>>();
+    let first = state.clients.page(None, 2).unwrap();
+    assert_eq!(names(&first), ["client-9", "client-8"]);
+
+    state.apply(&record(5, START, &client(8).stream(), &ClientEvent::Deleted {}.into()));
+    state.apply(&record(6, START, &client(1).stream(), &registered("new").into()));
+    let second = state.clients.page(first.next.as_deref(), 2).unwrap();
+    assert_eq!(names(&second), ["client-7", "client-6"]);
+    let last = state.clients.page(second.next.as_deref(), 2).unwrap();
+    assert_eq!(names(&last), ["client-5", "client-1"]);
+    assert_eq!(last.next, None);
+}
+
+#[test]
+fn a_cursor_of_somebody_elses_is_refused() {
+    assert_eq!(live(History::default()).clients(Some("client-1"), 2), Err(InvalidCursor));
+}
+
+#[test]
+fn a_client_shows_its_state() {
+    let stream = client(1).stream();
+    let secret = serde_json::from_value(serde_json::json!("c2VjcmV0")).unwrap();
+    let history = one(Jwt)
+        .at(START, &stream, ClientEvent::SecretRotationStarted { secret })
+        .at(START, &stream, ClientEvent::Updated { metadata: metadata("renamed") })
+        .at(START, &stream, ClientEvent::Suspended {});
+    let found = live(history).client(&client(1)).unwrap();
+    assert!(found.suspended && found.has_next_secret);
+    assert_eq!(found.metadata.client_name, "renamed");
+}
+
+#[test]
+fn keys_are_listed_until_they_are_revoked() {
+    let signing = |kid| StreamId::new(StreamKind::SigningKey, kid);
+    let api = |number| ApiKeyId(uuid(number));
+    let history = History::default()
+        .at(START, &signing("b"), generated())
+        .at(after(1), &signing("a"), generated())
+        .at(after(2), &signing("b"), SigningKeyEvent::Retired { at: after(3), published_until: after(4) })
+        .at(after(2), &api(1).stream(), api_key_created())
+        .at(after(2), &api(2).stream(), api_key_created())
+        .at(after(3), &api(1).stream(), ApiKeyEvent::Revoked {});
+    let now = live(History(history.0.clone()));
+    let keys = now.signing_keys();
+    assert_eq!(keys.iter().map(|key| key.kid.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    assert_eq!((keys[0].retired_at, keys[0].published_until), (Some(after(3)), Some(after(4))));
+    assert_eq!(now.api_keys().iter().map(|key| key.id).collect::<Vec<_>>(), [api(2)]);
+
+    let later = live(history.at(after(4), &signing("b"), SigningKeyEvent::Revoked {}));
+    assert_eq!(later.signing_keys().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_read_ends_what_it_is_about() {
+    for stream in [grant(1).stream(), client(1).stream()] {
+        let live = live(one(Opaque).unreadable(&stream));
+        assert!(live.access_token(&TOKEN, after(3)).is_none(), "{stream}");
+        assert_eq!(live.unreadable(), 1);
+    }
+}
+
+fn fold(events: &[Arc<Recorded>]) -> State {
+    events.iter().cloned().collect()
+}
+
+proptest! {
+    #[test]
+    fn twice_equals_once(events in any_history(), again in any::<prop::sample::Index>()) {
+        let mut state = fold(&events);
+        let digest = state.digest();
+        if !events.is_empty() {
+            events[again.index(events.len())..].iter().for_each(|event| state.apply(event));
+        }
+        prop_assert_eq!(state.digest(), digest);
+    }
+
+    #[test]
+    fn any_question_can_be_asked_of_any_history(events in any_history(), number in 0..5_u32, now in any::<i64>()) {
+        let live = Live::new(fold(&events));
+        let now = Timestamp(now);
+        live.access_token(&token(number), now);
+        live.refresh_token(grant(1), FamilyNumber(number), Generation(number), now);
+        live.clients(None, 2).unwrap();
+        for grant in live.grants_of_subject(subject(1)) {
+            prop_assert!(grant.live_families(now) <= 3);
+        }
+    }
+
+    #[test]
+    fn nothing_is_live_after_a_revocation(events in any_history(), number in 0..5_u32, now in 0..20 * HOUR) {
+        let mut state = fold(&events);
+        state.apply(&record(events.len(), after(now), &grant(1).stream(), &GrantEvent::Revoked { reason: REASON }.into()));
+        prop_assert_eq!(Live::new(state).access_token(&token(number), after(now)), None);
+    }
+
+    #[test]
+    fn a_copy_is_not_changed_by_what_follows(events in any_history(), at in any::<prop::sample::Index>()) {
+        let at = at.index(events.len() + 1);
+        let mut state = fold(&events[..at]);
+        let (copy, digest) = (state.clone(), state.digest());
+        events[at..].iter().for_each(|event| state.apply(event));
+        prop_assert_eq!(copy.digest(), digest);
+    }
+}

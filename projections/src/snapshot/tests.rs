@@ -1,0 +1,119 @@
+use std::sync::Arc;
+
+use grantlog_core::store::Recorded;
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{History, START, any_history, api_key_created, client, connected, generated, grant, registered, uuid};
+
+fn fold(events: &[Arc<Recorded>]) -> State {
+    events.iter().cloned().collect()
+}
+
+/// A state with something of everything in it.
+fn full() -> State {
+    use grantlog_core::{
+        domain::{ApiKeyId, StreamId, StreamKind},
+        protocol::AccessTokenFormat::Opaque,
+    };
+
+    use crate::testing::{after, machine_issued, machine_token};
+
+    let history = History::default()
+        .at(START, &client(1).stream(), registered("one"))
+        .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
+        .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
+    fold(&connected(history, grant(1), client(1), Opaque).0)
+}
+
+/// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
+#[test]
+fn a_new_shape_of_the_state_needs_a_new_number() {
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (1, "944a3ed291664478a42a606baf5988442ede9f04b5502d21312019d0e967e5a7"));
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), &full()).unwrap();
+    let restored = read(&path).unwrap();
+    assert_eq!(restored.digest(), full().digest());
+    assert_eq!(restored.position(), full().position());
+}
+
+#[test]
+fn the_newest_two_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = connected(
+        History::default().at(START, &client(1).stream(), registered("one")),
+        grant(1),
+        client(1),
+        grantlog_core::protocol::AccessTokenFormat::Jwt,
+    )
+    .0;
+    for length in 1..=4 {
+        write(folder.path(), &fold(&history[..length])).unwrap();
+    }
+    let kept = newest_first(folder.path()).unwrap();
+    let positions: Vec<_> = kept.iter().map(|path| read(path).unwrap().position().unwrap().0).collect();
+    assert_eq!(positions, [9, 6]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing unfinished is left");
+}
+
+#[test]
+fn a_folder_that_does_not_exist_has_no_snapshots() {
+    assert!(newest_first(Path::new("/nonexistent/grantlog")).unwrap().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_a_snapshot() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), &full()).unwrap();
+    assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_snapshot_of_another_version_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("live-1.snapshot");
+    let mut bytes = MAGIC.to_vec();
+    let header = Header { program: "0.0.0".to_owned(), ..Header::of(&full()) };
+    bytes.extend(postcard::to_stdvec(&header).unwrap());
+    bytes.extend(postcard::to_stdvec(&full()).unwrap());
+    bytes.extend_from_slice(digest(&SHA256, &bytes.clone()).as_ref());
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(read(&path), Err(Unusable::Foreign)));
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_snapshot_is_not_used(at in any::<prop::sample::Index>(), flip in 1..=255_u8, cut in any::<bool>()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), &full()).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let at = at.index(bytes.len());
+        if cut { bytes.truncate(at) } else { bytes[at] ^= flip }
+        fs::write(&path, bytes).unwrap();
+        prop_assert!(read(&path).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn stop_anywhere_and_go_on(events in any_history()) {
+        let expected = fold(&events).digest();
+        for at in 0..=events.len() {
+            let bytes = postcard::to_stdvec(&fold(&events[..at])).unwrap();
+            let mut restored: State = postcard::from_bytes(&bytes).unwrap();
+            restored.share();
+            events[at..].iter().for_each(|event| restored.apply(event));
+            prop_assert_eq!(restored.digest(), expected, "stopped before event {}", at);
+        }
+    }
+}
