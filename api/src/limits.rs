@@ -60,7 +60,6 @@ struct Limiter<C: Clock> {
     policy: &'static str,
     rate: Rate,
     governor: RateLimiter<u32, DefaultKeyedStateStore<u32>, C, NoOpMiddleware<C::Instant>>,
-    clock: C,
 }
 
 impl Limits {
@@ -70,7 +69,7 @@ impl Limits {
     }
 }
 
-impl<C: Clock> Limits<C> {
+impl<C: Clock + Clone> Limits<C> {
     /// Limiters that read this clock.
     pub fn with_clock(rates: Rates, clock: &C) -> Self {
         let limiter = |policy, rate: Option<Rate>| rate.map(|rate| Limiter::new(policy, rate, clock.clone()));
@@ -122,14 +121,14 @@ pub async fn housekeeping(limits: Arc<Limits>, every: Duration) {
     }
 }
 
-impl<C: Clock> Limiter<C> {
+impl<C: Clock + Clone> Limiter<C> {
     fn new(policy: &'static str, rate: Rate, clock: C) -> Self {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
-        Self { policy, rate, governor: RateLimiter::new(quota, DefaultKeyedStateStore::default(), clock.clone()), clock }
+        Self { policy, rate, governor: RateLimiter::new(quota, DefaultKeyedStateStore::default(), clock) }
     }
 
     fn check(&self, slot: u32) -> Result<(), Problem> {
-        self.governor.check_key(&slot).map_err(|refusal| self.exceeded(refusal.wait_time_from(self.clock.now())))
+        self.governor.check_key(&slot).map_err(|refusal| self.exceeded(refusal.wait_time_from(self.governor.clock().now())))
     }
 
     /// draft-ietf-httpapi-ratelimit-headers-10 §3, §4: `q` quota and `w` window in the policy, `r` remaining and `t`

@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn rfc6749_5_2_invalid_client_is_challenged_when_it_used_the_header() {
         let response = respond(OAuthFailure::invalid_client("no", true));
-        assert_eq!((response.status().as_u16(), &response.headers()["www-authenticate"]), (401, &HeaderValue::from_static("Basic realm=\"grantlog\"")));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["www-authenticate"]),
+            (401, &HeaderValue::from_static("Basic realm=\"grantlog\""))
+        );
         let response = respond(OAuthFailure::invalid_client("no", false));
         assert_eq!((response.status().as_u16(), response.headers().get("www-authenticate")), (400, None));
     }
@@ -243,7 +246,8 @@ mod tests {
     fn rfc6750_3_1_errors_are_in_the_challenge() {
         let response = respond(BearerFailure::insufficient_scope("openid email", "say \"please\"\r\n"));
         assert_eq!(response.status(), 403);
-        let expected = "Bearer realm=\"grantlog\", error=\"insufficient_scope\", error_description=\"say 'please'??\", scope=\"openid email\"";
+        let expected =
+            "Bearer realm=\"grantlog\", error=\"insufficient_scope\", error_description=\"say 'please'??\", scope=\"openid email\"";
         assert_eq!(response.headers()["www-authenticate"], expected);
         assert_eq!(respond(BearerFailure::invalid_token("expired")).status(), 401);
         assert_eq!(respond(BearerFailure::invalid_request("twice")).status(), 400);

@@ -1,6 +1,6 @@
 //! The OpenAPI document, assembled from the parts of the endpoint modules, and the pages that show it.
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
@@ -19,7 +19,7 @@ use crate::{
     problem::{Problem, ProblemBody},
     reply::{self, ContentSecurityPolicy, Response},
     request::Request,
-    routes::{Route, Table},
+    routes::Table,
 };
 
 /// The document.
@@ -193,7 +193,9 @@ mod tests {
 
     #[test]
     fn the_table_and_the_document_have_the_same_operations() {
-        let text = |operations: Vec<(Method, String)>| operations.into_iter().map(|(method, path)| format!("{method} {path}")).collect::<BTreeSet<_>>();
+        let text = |operations: Vec<(Method, String)>| {
+            operations.into_iter().map(|(method, path)| format!("{method} {path}")).collect::<BTreeSet<_>>()
+        };
         assert_eq!(text(table().operations()), text(operations(&assemble([]))));
     }
 

@@ -64,14 +64,7 @@ pub struct ProblemBody {
 impl Problem {
     /// A problem of this kind. The detail is read by the caller.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
-            code,
-            detail: detail.into(),
-            field: None,
-            members: BTreeMap::new(),
-            headers: HeaderMap::new(),
-            cause: None,
-        }))
+        Self(Box::new(Inner { code, detail: detail.into(), field: None, members: BTreeMap::new(), headers: HeaderMap::new(), cause: None }))
     }
 
     /// A value of the request that can't be accepted, and which one it is.
@@ -81,8 +74,7 @@ impl Problem {
 
     /// There are no credentials, or they are not valid. RFC 9110 §15.5.2: a 401 names a way to authenticate.
     pub fn unauthenticated(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ProblemCode::Unauthenticated, detail)
-            .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"grantlog\""))
+        Self::new(ProblemCode::Unauthenticated, detail).header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"grantlog\""))
     }
 
     /// The caller is known, and may know that it may not do this.
@@ -97,7 +89,9 @@ impl Problem {
 
     /// Something that grantlog needs can't be reached, or answered too late. The caller may try again.
     pub fn unavailable(cause: impl fmt::Display) -> Self {
-        Self::new(ProblemCode::Unavailable, "The service can't answer just now. Try again.").retry_after(RETRY_AFTER_SECONDS).caused_by(cause)
+        Self::new(ProblemCode::Unavailable, "The service can't answer just now. Try again.")
+            .retry_after(RETRY_AFTER_SECONDS)
+            .caused_by(cause)
     }
 
     /// A bug of ours.

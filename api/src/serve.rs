@@ -5,11 +5,12 @@ use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sy
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulConnection, GracefulShutdown},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -58,6 +59,8 @@ pub enum Drained {
 pub async fn serve(listener: TcpListener, site: Site, options: ServeOptions, shutdown: impl Future<Output = ()>) -> Drained {
     let permits = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
     let graceful = GracefulShutdown::new();
+    // Dropped at the end, and with it the connections that did not end in time.
+    let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         // Waiting for a permit is part of the select: a full house must still hear that it closes.
@@ -70,7 +73,8 @@ pub async fn serve(listener: TcpListener, site: Site, options: ServeOptions, shu
             Ok((stream, peer, permit)) => {
                 let connection = connection(stream, peer, site.clone(), options);
                 let watched = graceful.watch(connection);
-                tokio::spawn(async move {
+                while connections.try_join_next().is_some() {}
+                connections.spawn(async move {
                     // A connection that breaks is the client's business; its requests have their own log lines.
                     let _ = watched.await;
                     drop(permit);
@@ -107,7 +111,7 @@ fn connection(
     peer: SocketAddr,
     site: Site,
     options: ServeOptions,
-) -> http1::Connection<TokioIo<TcpStream>, impl hyper::service::HttpService<Incoming, ResBody: Send + 'static, Future: Send> + Send> {
+) -> impl GracefulConnection<Error: Send> + Send + 'static {
     // Small answers must not wait for the acknowledgement of the last. A socket that can't do that works all the same.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {

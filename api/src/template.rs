@@ -64,7 +64,9 @@ mod tests {
     fn a_parameter_is_one_segment_and_not_empty() {
         let template = Template::new("/v1/subjects/{id}/grants/{grant_id}");
         assert!(template.matches("/v1/subjects/ana/grants/7"));
-        for path in ["/v1/subjects//grants/7", "/v1/subjects/ana/grants", "/v1/subjects/ana/grants/7/", "/v1/subjects/a/b/grants/7", "*", ""] {
+        for path in
+            ["/v1/subjects//grants/7", "/v1/subjects/ana/grants", "/v1/subjects/ana/grants/7/", "/v1/subjects/a/b/grants/7", "*", ""]
+        {
             assert!(!template.matches(path), "{path}");
         }
     }

@@ -150,7 +150,12 @@ mod tests {
     #[test]
     fn trace_context_3_2_has_four_hexadecimal_parts() {
         assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for text in ["", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", "00-1-2-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"] {
+        for text in [
+            "",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-1-2-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+        ] {
             assert!(!is_traceparent(text), "{text}");
         }
     }

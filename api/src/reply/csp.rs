@@ -79,6 +79,8 @@ mod tests {
 
     #[test]
     fn a_digest_can_not_add_a_directive() {
-        assert!(text(&ContentSecurityPolicy::closed().script_sha256("ab+/='; script-src *")).contains("script-src 'sha256-ab+/=scriptsrc'; "));
+        assert!(
+            text(&ContentSecurityPolicy::closed().script_sha256("ab+/='; script-src *")).contains("script-src 'sha256-ab+/=scriptsrc'; ")
+        );
     }
 }
