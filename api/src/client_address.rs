@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 /// The header that the proxies write. One only: a proxy that sets one lets the other through as the client sent it.
@@ -59,11 +59,15 @@ impl ClientAddress {
 /// The entries of every line of the header, in order; `None` where there is no address. A line is read by itself, so
 /// that an open quote in a line of the client can't swallow the line of the proxy.
 fn hops(header: ForwardedHeader, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let (name, read): (_, fn(&str) -> Vec<Option<IpAddr>>) = match header {
-        ForwardedHeader::Forwarded => ("forwarded", forwarded),
-        ForwardedHeader::XForwardedFor => ("x-forwarded-for", |line| line.split(',').map(|entry| node(entry.trim())).collect()),
+    let name = match header {
+        ForwardedHeader::Forwarded => "forwarded",
+        ForwardedHeader::XForwardedFor => "x-forwarded-for",
     };
-    let line = |value: &http::HeaderValue| value.to_str().map_or_else(|_| vec![None], read);
+    let line = |value: &HeaderValue| match (value.to_str(), header) {
+        (Err(_), _) => vec![None],
+        (Ok(line), ForwardedHeader::Forwarded) => forwarded(line),
+        (Ok(line), ForwardedHeader::XForwardedFor) => line.split(',').map(|entry| node(entry.trim())).collect(),
+    };
     headers.get_all(name).iter().flat_map(line).collect()
 }
 
@@ -115,7 +119,7 @@ fn node(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 

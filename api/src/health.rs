@@ -1,13 +1,12 @@
 //! Liveness, readiness and metrics.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use http::Method;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{
     reply::{self, Response},
-    request::Request,
     routes::{Route, Table},
     trace::{REQUEST_DURATION, REQUESTS_TOTAL},
 };
@@ -75,15 +74,15 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 /// Adds `/livez`, `/readyz` and `/metrics`.
 pub fn routes<A: Readiness + Clone + Send + Sync + 'static>(table: Table<A>, metrics: Metrics) -> Table<A> {
     table
-        .add(Route::new(Method::GET, LIVEZ, |_, _| livez()).unlimited())
-        .add(Route::new(Method::GET, READYZ, |app: A, _: Request| async move { readyz(&app) }).unlimited())
-        .add(Route::new(Method::GET, METRICS, move |_, _| render(metrics.clone())).unlimited())
+        .with(Route::new(Method::GET, LIVEZ, |_, _| ready(livez())).unlimited())
+        .with(Route::new(Method::GET, READYZ, |app: A, _| ready(readyz(&app))).unlimited())
+        .with(Route::new(Method::GET, METRICS, move |_, _| ready(render(&metrics))).unlimited())
 }
 
 /// Tell whether the process is alive.
 #[utoipa::path(get, path = LIVEZ, tag = "operations", operation_id = "livez", security(()),
     responses((status = 200, description = "The process is alive.", content_type = "text/plain", body = String)))]
-async fn livez() -> Response {
+fn livez() -> Response {
     reply::content("text/plain; charset=utf-8", "alive\n")
 }
 
@@ -101,7 +100,7 @@ fn readyz(app: &impl Readiness) -> Response {
 /// Read the metrics of the process.
 #[utoipa::path(get, path = METRICS, tag = "operations", operation_id = "metrics", security(()),
     responses((status = 200, description = "The metrics, in the text format of Prometheus.", content_type = "text/plain", body = String)))]
-async fn render(metrics: Metrics) -> Response {
+fn render(metrics: &Metrics) -> Response {
     reply::content("text/plain; version=0.0.4; charset=utf-8", metrics.render())
 }
 

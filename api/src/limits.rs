@@ -181,7 +181,7 @@ mod tests {
     };
 
     fn rate(per_second: u32, burst: u32) -> Option<Rate> {
-        Some(Rate { per_second: NonZeroU32::new(per_second).unwrap(), burst: NonZeroU32::new(burst).unwrap() })
+        Some(Rate { per_second: NonZeroU32::new(per_second)?, burst: NonZeroU32::new(burst)? })
     }
 
     fn limits(rates: Rates) -> (Limits<FakeRelativeClock>, FakeRelativeClock) {

@@ -120,65 +120,76 @@ impl IntoResponse for OAuthFailure {
 
 /// An error of a protocol resource that takes an access token (RFC 6750 §3.1), such as userinfo.
 #[derive(Debug)]
-pub struct BearerFailure {
-    status: StatusCode,
-    error: Option<(&'static str, String)>,
-    scope: Option<String>,
+pub struct BearerFailure(Refusal);
+
+#[derive(Debug)]
+enum Refusal {
+    Challenge {
+        status: StatusCode,
+        error: Option<(&'static str, String)>,
+        scope: Option<String>,
+    },
+    /// Nothing to do with the token.
+    Other(Problem),
 }
 
 impl BearerFailure {
     /// RFC 6750 §3.1: a request without credentials gets a challenge without an error code.
     pub fn missing() -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, error: None, scope: None }
+        Self(Refusal::Challenge { status: StatusCode::UNAUTHORIZED, error: None, scope: None })
     }
 
     /// The token is expired, revoked or otherwise not valid.
     pub fn invalid_token(description: &str) -> Self {
-        Self::coded(StatusCode::UNAUTHORIZED, "invalid_token", description)
+        Self::coded(StatusCode::UNAUTHORIZED, "invalid_token", description, None)
     }
 
     /// The request is malformed: credentials given in more than one way, for example.
     pub fn invalid_request(description: &str) -> Self {
-        Self::coded(StatusCode::BAD_REQUEST, "invalid_request", description)
+        Self::coded(StatusCode::BAD_REQUEST, "invalid_request", description, None)
     }
 
     /// The token is valid, but lacks these scopes.
     pub fn insufficient_scope(scope: &str, description: &str) -> Self {
-        Self { scope: Some(presentable(scope)), ..Self::coded(StatusCode::FORBIDDEN, "insufficient_scope", description) }
+        Self::coded(StatusCode::FORBIDDEN, "insufficient_scope", description, Some(presentable(scope)))
     }
 
-    fn coded(status: StatusCode, code: &'static str, description: &str) -> Self {
-        Self { status, error: Some((code, presentable(description))), scope: None }
+    fn coded(status: StatusCode, code: &'static str, description: &str, scope: Option<String>) -> Self {
+        Self(Refusal::Challenge { status, error: Some((code, presentable(description))), scope })
     }
+}
 
-    fn challenge(&self) -> HeaderValue {
-        let mut text = String::from("Bearer realm=\"grantlog\"");
-        let (code, description) = match &self.error {
-            Some((code, description)) => (Some(*code), Some(description.as_str())),
-            None => (None, None),
-        };
-        for (name, value) in [("error", code), ("error_description", description), ("scope", self.scope.as_deref())] {
-            if let Some(value) = value {
-                text.push_str(", ");
-                text.push_str(name);
-                text.push_str("=\"");
-                text.push_str(value);
-                text.push('"');
-            }
-        }
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Bearer realm=\"grantlog\""))
+impl From<Problem> for BearerFailure {
+    fn from(problem: Problem) -> Self {
+        Self(Refusal::Other(problem))
     }
 }
 
 impl IntoResponse for BearerFailure {
-    fn into_response(self, _: &Context) -> Response {
-        let challenge = self.challenge();
-        let response = match self.error {
-            Some((code, error_description)) => reply::json(self.status, &OAuthErrorBody { error: code.into(), error_description }),
+    fn into_response(self, context: &Context) -> Response {
+        let (status, error, scope) = match self.0 {
+            Refusal::Challenge { status, error, scope } => (status, error, scope),
+            Refusal::Other(problem) => return problem.into_response(context),
+        };
+        let challenge = challenge(error.as_ref(), scope.as_deref());
+        let response = match error {
+            Some((code, error_description)) => reply::json(status, &OAuthErrorBody { error: code.into(), error_description }),
             None => reply::unauthorized(),
         };
         response.with_header(WWW_AUTHENTICATE, challenge)
     }
+}
+
+/// RFC 6750 §3: the challenge. Its values were made presentable, so a quoted string can hold them.
+fn challenge(error: Option<&(&'static str, String)>, scope: Option<&str>) -> HeaderValue {
+    let mut text = String::from("Bearer realm=\"grantlog\"");
+    let (code, description) = (error.map(|(code, _)| *code), error.map(|(_, description)| description.as_str()));
+    for (name, value) in [("error", code), ("error_description", description), ("scope", scope)] {
+        if let Some(value) = value {
+            text.extend([", ", name, "=\"", value, "\""]);
+        }
+    }
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Bearer realm=\"grantlog\""))
 }
 
 /// RFC 6749 §5.2, RFC 6750 §3: descriptions have the characters %x20-21, %x23-5B and %x5D-7E only.

@@ -1,6 +1,6 @@
 //! The OpenAPI document, assembled from the parts of the endpoint modules, and the pages that show it.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use bytes::Bytes;
 use http::Method;
@@ -16,7 +16,7 @@ use utoipa_swagger_ui::Config;
 use crate::{
     health,
     oauth_error::OAuthErrorBody,
-    problem::{Problem, ProblemBody},
+    problem::{Problem, ProblemBody, problems_markdown},
     reply::{self, ContentSecurityPolicy, Response},
     request::Request,
     routes::Table,
@@ -26,6 +26,8 @@ use crate::{
 pub const OPENAPI: &str = "/openapi.json";
 /// The pages that show it.
 pub const DOCS: &str = "/docs";
+/// What the `type` of a problem leads to when `docs_base` is the issuer.
+pub const PROBLEMS: &str = "/problems";
 const DOCS_INDEX: &str = "/docs/";
 const DOCS_FILE: &str = "/docs/{file}";
 
@@ -37,7 +39,7 @@ const DOCS_FILE: &str = "/docs/{file}";
         description = "An event-sourced OAuth 2.1 and OpenID Connect authorization service.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    paths(health::livez, health::readyz, health::render, document, docs, docs_index, docs_file),
+    paths(health::livez, health::readyz, health::render, document, problems, docs, docs_index, docs_file),
     components(schemas(ProblemBody, OAuthErrorBody)),
     modifiers(&SecuritySchemes),
     tags(
@@ -92,30 +94,38 @@ pub fn operations(document: &openapi::OpenApi) -> Vec<(Method, String)> {
 pub fn routes<A: Clone + Send + Sync + 'static>(table: Table<A>, document: &openapi::OpenApi) -> Result<Table<A>, serde_json::Error> {
     let text = Bytes::from(document.to_pretty_json()?);
     Ok(table
-        .route(Method::GET, OPENAPI, move |_, _| self::document(text.clone()))
-        .route(Method::GET, DOCS, |_, _| docs())
-        .route(Method::GET, DOCS_INDEX, |_, _| docs_index())
-        .route(Method::GET, DOCS_FILE, |_, request| docs_file(request)))
+        .route(Method::GET, OPENAPI, move |_, _| ready(self::document(text.clone())))
+        .route(Method::GET, PROBLEMS, |_, _| ready(problems()))
+        .route(Method::GET, DOCS, |_, _| ready(docs()))
+        .route(Method::GET, DOCS_INDEX, |_, _| ready(docs_index()))
+        .route(Method::GET, DOCS_FILE, |_, request| ready(docs_file(&request))))
 }
 
 /// Read this document.
 #[utoipa::path(get, path = OPENAPI, tag = "operations", operation_id = "openapi", security(()),
     responses((status = 200, description = "The OpenAPI document.", content_type = "application/json")))]
-async fn document(text: Bytes) -> Response {
+fn document(text: Bytes) -> Response {
     reply::content("application/json", text).cache_for(60)
+}
+
+/// Read what the problems of the JSON API mean.
+#[utoipa::path(get, path = PROBLEMS, tag = "operations", operation_id = "problems", security(()),
+    responses((status = 200, description = "Every kind of problem, as Markdown.", content_type = "text/plain", body = String)))]
+fn problems() -> Response {
+    reply::content("text/plain; charset=utf-8", problems_markdown()).cache_for(3600)
 }
 
 /// Go to the pages.
 #[utoipa::path(get, path = DOCS, tag = "operations", operation_id = "docs", security(()),
     responses((status = 302, description = "The pages are one level below.")))]
-async fn docs() -> Response {
+fn docs() -> Response {
     reply::found(DOCS_INDEX)
 }
 
 /// Show this document.
 #[utoipa::path(get, path = DOCS_INDEX, tag = "operations", operation_id = "docsIndex", security(()),
     responses((status = 200, description = "The page.", content_type = "text/html")))]
-async fn docs_index() -> Result<Response, Problem> {
+fn docs_index() -> Result<Response, Problem> {
     asset("index.html")
 }
 
@@ -124,7 +134,7 @@ async fn docs_index() -> Result<Response, Problem> {
     params(("file" = String, Path, description = "The name of the file.")),
     responses((status = 200, description = "The file.", content_type = "application/octet-stream"),
         (status = 404, description = "There is no such file.", content_type = "application/problem+json", body = ProblemBody)))]
-async fn docs_file(request: Request) -> Result<Response, Problem> {
+fn docs_file(request: &Request) -> Result<Response, Problem> {
     asset(request.param("file")?)
 }
 

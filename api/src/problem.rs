@@ -17,7 +17,10 @@ use utoipa::ToSchema;
 
 pub use registry::{ProblemCode, problems_markdown};
 
-use crate::reply::{self, Context, IntoResponse, Response};
+use crate::{
+    oauth_error::OAuthFailure,
+    reply::{self, Context, Dialect, IntoResponse, Response},
+};
 
 /// How long a caller should wait when the store could not answer and nothing better is known.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 2;
@@ -152,6 +155,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self, context: &Context) -> Response {
+        if context.dialect() == Dialect::OAuth {
+            return OAuthFailure::from(self).into_response(context);
+        }
         let inner = *self.0;
         context.log_cause(inner.code.name(), inner.code.status(), inner.cause.as_deref());
         let body = ProblemBody {

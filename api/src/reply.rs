@@ -30,12 +30,30 @@ pub struct Response(http::Response<Bytes>);
 pub struct Context {
     request_id: RequestId,
     docs_base: Arc<str>,
+    dialect: Dialect,
+}
+
+/// How errors are worded: chosen by who calls, never per handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// RFC 9457.
+    Problem,
+    /// RFC 6749 §5.2.
+    OAuth,
 }
 
 impl Context {
     /// The context of one request. `docs_base` is the URL that the `type` of a problem begins with.
     pub fn new(request_id: RequestId, docs_base: Arc<str>) -> Self {
-        Self { request_id, docs_base }
+        Self { request_id, docs_base, dialect: Dialect::Problem }
+    }
+
+    pub(crate) fn speaking(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The id of the request.

@@ -8,9 +8,7 @@ use futures::{FutureExt, future::BoxFuture};
 use http::Method;
 
 use crate::{
-    oauth_error::OAuthFailure,
-    problem::Problem,
-    reply::{Context, IntoResponse, Response},
+    reply::{Context, Dialect, IntoResponse, Response},
     request::{Request, body},
     site::{Site, SiteOptions},
     template::Template,
@@ -19,13 +17,6 @@ use crate::{
 pub(crate) use filter::{Answer, Arrival};
 
 type Handler<A> = Box<dyn Fn(A, Request, Context) -> BoxFuture<'static, Response> + Send + Sync>;
-
-/// How errors that precede the handler are worded: chosen by who calls, never per handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
-    Problem,
-    OAuth,
-}
 
 /// One operation.
 pub struct Route<A> {
@@ -53,7 +44,8 @@ impl<A: Send + 'static> Route<A> {
         Self { method, template, handler, dialect: Dialect::Problem, cors: false, limited: true, body_limit: body::DEFAULT_LIMIT }
     }
 
-    /// Errors that precede the handler are RFC 6749 §5.2 JSON and not problems.
+    /// Its errors are RFC 6749 §5.2 JSON: a [`crate::problem::Problem`] that it returns, or that comes before it, is
+    /// worded so.
     pub fn oauth(self) -> Self {
         Self { dialect: Dialect::OAuth, ..self }
     }
@@ -80,15 +72,6 @@ impl<A: Send + 'static> Route<A> {
     }
 }
 
-impl Dialect {
-    fn word(self, problem: Problem, context: &Context) -> Response {
-        match self {
-            Self::Problem => problem.into_response(context),
-            Self::OAuth => OAuthFailure::from(problem).into_response(context),
-        }
-    }
-}
-
 /// All operations. `A` is what handlers share, usually an `Arc`.
 pub struct Table<A> {
     routes: Vec<Route<A>>,
@@ -112,14 +95,14 @@ impl<A: Clone + Send + Sync + 'static> Table<A> {
         F: Fn(A, Request) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: IntoResponse> + Send + 'static,
     {
-        self.add(Route::new(method, template, handler))
+        self.with(Route::new(method, template, handler))
     }
 
     /// Adds an operation.
     ///
     /// # Panics
     /// If the table has it already: the second would never be reached.
-    pub fn add(mut self, route: Route<A>) -> Self {
+    pub fn with(mut self, route: Route<A>) -> Self {
         let known = |own: &Route<A>| own.method == route.method && own.template.text() == route.template.text();
         assert!(!self.routes.iter().any(known), "{} {} is in the table already", route.method, route.template.text());
         self.routes.push(route);

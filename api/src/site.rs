@@ -30,7 +30,7 @@ pub struct SiteOptions {
     /// How long a request may take, from its first header to its answer. A body that is late is answered with 408, a
     /// handler with 503.
     pub request_timeout: Duration,
-    /// What the `type` of a problem begins with.
+    /// What the `type` of a problem begins with: the issuer, under which [`crate::openapi::PROBLEMS`] explains them.
     pub docs_base: Arc<str>,
 }
 
@@ -40,7 +40,7 @@ impl Default for SiteOptions {
             limits: Arc::new(Limits::new(Rates::default())),
             client_address: ClientAddress::of_peer(),
             request_timeout: Duration::from_secs(30),
-            docs_base: "https://grantlog.example/docs".into(),
+            docs_base: "".into(),
         }
     }
 }
@@ -84,5 +84,39 @@ impl Site {
         // The body is one of ours, complete in memory: reading it can't fail.
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         http::Response::from_parts(parts, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use http::{HeaderValue, Method, Request};
+
+    use super::*;
+    use crate::{client_address::ForwardedHeader, limits::Rate, reply, routes::Route, routes::Table};
+
+    #[tokio::test]
+    async fn an_address_is_that_behind_the_proxy_and_limited_in_the_words_of_the_route() {
+        let one = NonZeroU32::MIN;
+        let rates = Rates { address: Some(Rate { per_second: one, burst: one }), ..Rates::default() };
+        let address = ClientAddress::behind(vec!["127.0.0.0/8".parse().unwrap()], ForwardedHeader::XForwardedFor);
+        let options = SiteOptions { limits: Arc::new(Limits::new(rates)), client_address: address, ..SiteOptions::default() };
+        let peer = |(), request: crate::request::Request| async move { reply::ok(&request.peer) };
+        let site = Table::new()
+            .with(Route::new(Method::GET, "/token", peer).oauth())
+            .with(Route::new(Method::GET, "/probe", peer).unlimited())
+            .into_site((), options);
+        let get = async |path: &str, client: &'static str| {
+            let mut request = Request::get(path).body(Bytes::new()).unwrap();
+            request.headers_mut().insert("x-forwarded-for", HeaderValue::from_static(client));
+            site.handle(request).await
+        };
+        assert_eq!(&get("/token", "192.0.2.1").await.body()[..], b"\"192.0.2.1\"");
+        let refused = get("/token", "192.0.2.1").await;
+        assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &HeaderValue::from_static("1")));
+        assert!(refused.body().starts_with(b"{\"error\":\"temporarily_unavailable\""));
+        assert_eq!(get("/token", "192.0.2.2").await.status(), 200);
+        assert_eq!(get("/probe", "192.0.2.1").await.status(), 200);
     }
 }

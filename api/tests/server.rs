@@ -44,7 +44,7 @@ async fn panic(_: Arc<App>, request: Request) -> Response {
 
 fn table() -> Table<Arc<App>> {
     Table::new()
-        .add(
+        .with(
             Route::new(Method::POST, "/oauth2/token", |_, request: Request| async move { request.form().map(|_| reply::empty()) })
                 .oauth()
                 .cors(),

@@ -99,11 +99,11 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let (context, deadline) = (head.arrival.context.clone(), head.arrival.deadline);
+    let (context, deadline) = (head.arrival.context.clone().speaking(route.dialect), head.arrival.deadline);
     let is_head = head.matched.method == Method::HEAD;
     let response = match receive(route, limits, head, body).await {
         Ok(request) => answer(route, app, request, &context, deadline).await,
-        Err(problem) => route.dialect.word(problem, &context),
+        Err(problem) => problem.into_response(&context),
     };
     let response = if route.cors { share(response) } else { response };
     let response = response.note(AnsweredBy(route.template.text().clone()));
@@ -134,8 +134,8 @@ async fn answer<A>(route: &Route<A>, app: A, request: Request, context: &Context
     let handled = async { (route.handler)(app, request, context.clone()).await };
     match timeout_at(deadline, AssertUnwindSafe(handled).catch_unwind()).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => route.dialect.word(Problem::internal("the handler panicked"), context),
-        Err(_) => route.dialect.word(Problem::unavailable("the handler took too long"), context),
+        Ok(Err(_)) => Problem::internal("the handler panicked").into_response(context),
+        Err(_) => Problem::unavailable("the handler took too long").into_response(context),
     }
 }
 
@@ -171,7 +171,7 @@ fn unrouted<A>(routes: &[Arc<Route<A>>], method: &Method, path: &str, context: &
         preflight(allowed)
     } else {
         let problem = Problem::new(ProblemCode::MethodNotAllowed, "The path exists, but not with this method.").header(ALLOW, allowed);
-        let response = first.dialect.word(problem, context);
+        let response = problem.into_response(&context.clone().speaking(first.dialect));
         if cors { share(response) } else { response }
     };
     response.note(AnsweredBy(first.template.text().clone()))
