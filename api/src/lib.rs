@@ -1,1 +1,19 @@
-//! Placeholder.
+//! grantlog over HTTP.
+//!
+//! An endpoint module registers its routes in a [`routes::Table`], each with an `async fn(app, Request)` that returns a
+//! [`reply::Response`] or an error that knows how to become one. Only this package names `warp`.
+
+pub mod client_address;
+pub mod health;
+pub mod limits;
+pub mod oauth_error;
+pub mod openapi;
+mod percent;
+pub mod problem;
+pub mod reply;
+pub mod request;
+pub mod routes;
+pub mod serve;
+pub mod site;
+mod template;
+pub mod trace;

@@ -1,0 +1,117 @@
+//! Every kind of problem there is. `docs/problems.md` is generated from this table.
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+
+macro_rules! problem_codes {
+    ($($variant:ident $name:literal $status:ident $title:literal $explanation:literal;)*) => {
+        /// A kind of problem: the last part of its `type`, and the member `code`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ProblemCode {
+            $(#[doc = $explanation] $variant,)*
+        }
+
+        impl ProblemCode {
+            /// Every code, in the order of the document.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The code on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+
+            /// The kind of problem in words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What it means and what to do about it, for the document.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $explanation,)* }
+            }
+        }
+    };
+}
+
+problem_codes! {
+    InvalidJson "invalid_json" BAD_REQUEST "The body is not the JSON that is expected"
+        "The body is not JSON, or a member is missing, unknown, given twice or of the wrong type. `field` names the member where it is known.";
+    InvalidField "invalid_field" BAD_REQUEST "A field is not acceptable"
+        "A member, a query parameter or a part of the path has a value that can't be accepted. `field` names it, `detail` says why.";
+    InvalidHeader "invalid_header" BAD_REQUEST "A header is not acceptable"
+        "A header that may be given once was given more than once, or has a value that can't be read. `field` names it.";
+    MalformedRequest "malformed_request" BAD_REQUEST "The request can't be read"
+        "The path or the query is not percent-encoded UTF-8, or the body ended before it was complete.";
+    Unauthenticated "unauthenticated" UNAUTHORIZED "Credentials are required"
+        "There are no credentials, or they are unknown, revoked or expired. Send an API key as `Authorization: Bearer glk_…`.";
+    Forbidden "forbidden" FORBIDDEN "Not allowed"
+        "The API key is valid, but its role does not include this operation.";
+    NoSuchEndpoint "no_such_endpoint" NOT_FOUND "There is no such endpoint"
+        "No operation has this path. See `/openapi.json` for those that exist.";
+    NotFound "not_found" NOT_FOUND "Not found"
+        "There is nothing of this name, or the caller may not know that there is.";
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The method is not allowed"
+        "The path exists, but not with this method. The header `Allow` lists those it has.";
+    RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request took too long to arrive"
+        "The body did not arrive in time. Nothing was done.";
+    Conflict "conflict" CONFLICT "The present state does not allow this"
+        "What the request is about is no longer, or not yet, in a state that allows it. Read it again before deciding what to do.";
+    BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large"
+        "The body is larger than this endpoint accepts.";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported"
+        "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
+    PolicyViolation "policy_violation" UNPROCESSABLE_ENTITY "A policy forbids this"
+        "The request is well-formed, but breaks rules that the operator set. The member `violations` lists all of them.";
+    TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
+        "The caller exceeds its rate. Wait as long as `Retry-After` says; `RateLimit-Policy` tells the rate.";
+    Internal "internal" INTERNAL_SERVER_ERROR "A bug in grantlog"
+        "Something happened that should not be possible. Tell the operator the request id: the log has the cause.";
+    Unavailable "unavailable" SERVICE_UNAVAILABLE "The service is unavailable"
+        "The event store can't be reached, or the answer took too long. A write may or may not have happened: repeat it, or read before deciding.";
+}
+
+/// The text of `docs/problems.md`.
+pub fn problems_markdown() -> String {
+    let mut text = String::from(
+        "# Problems\n\n\
+         <!-- Generated from api/src/problem/registry.rs; a test is red when this file is stale. -->\n\n\
+         An error of the JSON API is an `application/problem+json` document (RFC 9457). Its `type` ends in one of the codes\n\
+         below, which is also its member `code`. Every problem has `type`, `title`, `status`, `detail`, `code` and\n\
+         `request_id`; `field` where one can be named. OAuth endpoints answer with the error codes of their RFCs instead.\n",
+    );
+    for code in ProblemCode::ALL {
+        let (name, status) = (code.name(), code.status().as_u16());
+        // Writing to a String can't fail.
+        let _ = write!(text, "\n## {name}\n\nStatus {status}. **{}.**\n\n{}\n", code.title(), code.explanation());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let names: HashSet<_> = ProblemCode::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), ProblemCode::ALL.len());
+    }
+
+    /// Run with `GRANTLOG_WRITE_GENERATED=1` to write the file.
+    #[test]
+    fn the_document_is_fresh() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/problems.md");
+        if std::env::var_os("GRANTLOG_WRITE_GENERATED").is_some() {
+            fs::write(&path, problems_markdown()).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), problems_markdown(), "docs/problems.md is stale");
+    }
+}

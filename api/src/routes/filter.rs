@@ -1,0 +1,204 @@
+//! The table as one warp filter.
+
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
+
+use bytes::Buf;
+use futures::{FutureExt, Stream, future::ready};
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+        ACCESS_CONTROL_MAX_AGE, ALLOW,
+    },
+};
+use tokio::time::{Instant, timeout_at};
+use warp::{Filter, Rejection, filters::BoxedFilter, path::FullPath};
+
+use super::Route;
+use crate::{
+    limits::Limits,
+    percent::NotDecodable,
+    problem::{Problem, ProblemCode},
+    reply::{self, Context, IntoResponse, Response},
+    request::{Request, body},
+    template::Captured,
+    trace::AnsweredBy,
+};
+
+/// What is known of a request before its route is.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub(crate) context: Context,
+    pub(crate) client: IpAddr,
+    pub(crate) deadline: Instant,
+}
+
+/// What warp answers with.
+pub(crate) type Answer = warp::reply::Response;
+
+impl warp::Reply for Response {
+    fn into_response(self) -> Answer {
+        self.into_http().map(Into::into)
+    }
+}
+
+/// Folded from the right, so that the first route is found at once; each step boxed, since the type of an unboxed
+/// chain takes minutes to compile.
+pub(super) fn fold<A>(routes: &Arc<[Arc<Route<A>>]>, app: &A, limits: &Arc<Limits>) -> BoxedFilter<(Answer,)>
+where
+    A: Clone + Send + Sync + 'static,
+{
+    let last = no_route(routes.clone());
+    routes.iter().rev().fold(last, |rest, route| one(route.clone(), app.clone(), limits.clone()).or(rest).unify().boxed())
+}
+
+fn one<A>(route: Arc<Route<A>>, app: A, limits: Arc<Limits>) -> BoxedFilter<(Answer,)>
+where
+    A: Clone + Send + Sync + 'static,
+{
+    let matched = route.clone();
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
+        .and(warp::path::full())
+        .and_then(move |method: Method, path: FullPath| ready(match_route(&matched, method, path.as_str())))
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Arrival>())
+        .and(warp::body::stream())
+        .then(move |matched: Matched, query, headers, arrival, body| {
+            let head = Head { matched, query, headers, arrival };
+            let (route, app, limits) = (route.clone(), app.clone(), limits.clone());
+            async move { warp::Reply::into_response(run(&route, app, &limits, head, body).await) }
+        })
+        .boxed()
+}
+
+struct Matched {
+    method: Method,
+    params: Result<Captured, NotDecodable>,
+}
+
+struct Head {
+    matched: Matched,
+    query: String,
+    headers: HeaderMap,
+    arrival: Arrival,
+}
+
+fn match_route<A: Send + 'static>(route: &Route<A>, method: Method, path: &str) -> Result<Matched, Rejection> {
+    if route.answers(&method) && route.template.matches(path) {
+        let params = route.template.capture(path);
+        return Ok(Matched { method, params });
+    }
+    Err(warp::reject::not_found())
+}
+
+async fn run<A, S, B>(route: &Route<A>, app: A, limits: &Limits, head: Head, body: S) -> Response
+where
+    A: Send + 'static,
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let (context, deadline) = (head.arrival.context.clone().speaking(route.dialect), head.arrival.deadline);
+    let is_head = head.matched.method == Method::HEAD;
+    let response = match receive(route, limits, head, body).await {
+        Ok(request) => answer(route, app, request, &context, deadline).await,
+        Err(problem) => problem.into_response(&context),
+    };
+    let response = if route.cors { share(response) } else { response };
+    let response = response.note(AnsweredBy(route.template.text().clone()));
+    if is_head { response.without_body() } else { response }
+}
+
+/// Everything that precedes the handler.
+async fn receive<A, S, B>(route: &Route<A>, limits: &Limits, head: Head, body: S) -> Result<Request, Problem>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let Head { matched, query, headers, arrival } = head;
+    if route.limited {
+        limits.check_address(arrival.client)?;
+    }
+    let undecodable = |_| Problem::new(ProblemCode::MalformedRequest, "The path is not percent-encoded UTF-8.");
+    let params = matched.params.map_err(undecodable)?;
+    let body = timeout_at(arrival.deadline, body::read(body, &headers, route.body_limit))
+        .await
+        .map_err(|_| Problem::new(ProblemCode::RequestTimeout, "The body did not arrive in time."))??;
+    let (peer, request_id) = (arrival.client, arrival.context.request_id());
+    Ok(Request { method: matched.method, params, query, headers, body, peer, request_id })
+}
+
+/// Calls the handler. A handler that takes too long is given up, one that panics has a bug; both are answered.
+async fn answer<A>(route: &Route<A>, app: A, request: Request, context: &Context, deadline: Instant) -> Response {
+    let handled = async { (route.handler)(app, request, context.clone()).await };
+    match timeout_at(deadline, AssertUnwindSafe(handled).catch_unwind()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::internal("the handler panicked").into_response(context),
+        Err(_) => Problem::unavailable("the handler took too long").into_response(context),
+    }
+}
+
+fn share(response: Response) -> Response {
+    response
+        .with_header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
+        .with_header(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("grantlog-request-id, retry-after, www-authenticate"))
+}
+
+/// The one answer for requests that no route takes. It stands last in the fold and takes everything, so that no
+/// rejection is ever left over.
+fn no_route<A: Send + Sync + 'static>(routes: Arc<[Arc<Route<A>>]>) -> BoxedFilter<(Answer,)> {
+    warp::method()
+        .and(warp::path::full())
+        .and(warp::ext::get::<Arrival>())
+        .map(move |method: Method, path: FullPath, arrival: Arrival| {
+            let response = unrouted(&routes, &method, path.as_str(), &arrival.context);
+            let response = if method == Method::HEAD { response.without_body() } else { response };
+            warp::Reply::into_response(response)
+        })
+        .boxed()
+}
+
+fn unrouted<A>(routes: &[Arc<Route<A>>], method: &Method, path: &str, context: &Context) -> Response {
+    let here: Vec<_> = routes.iter().filter(|route| route.template.matches(path)).collect();
+    let Some(first) = here.first() else {
+        let problem = Problem::new(ProblemCode::NoSuchEndpoint, "No operation has this path.");
+        return problem.into_response(context);
+    };
+    let cors = here.iter().any(|route| route.cors);
+    let allowed = methods(&here, cors);
+    let response = if cors && method == Method::OPTIONS {
+        preflight(allowed)
+    } else {
+        let problem = Problem::new(ProblemCode::MethodNotAllowed, "The path exists, but not with this method.").header(ALLOW, allowed);
+        let response = problem.into_response(&context.clone().speaking(first.dialect));
+        if cors { share(response) } else { response }
+    };
+    response.note(AnsweredBy(first.template.text().clone()))
+}
+
+/// RFC 9110 §10.2.1: the methods that the path has.
+fn methods<A>(routes: &[&Arc<Route<A>>], cors: bool) -> HeaderValue {
+    let mut names: Vec<&str> = Vec::new();
+    for route in routes {
+        names.push(route.method.as_str());
+        if route.method == Method::GET {
+            names.push("HEAD");
+        }
+    }
+    if cors {
+        names.push("OPTIONS");
+    }
+    names.sort_unstable();
+    names.dedup();
+    // Method names are tokens, which a header can hold.
+    HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Fetch standard, CORS-preflight: any origin, no credentials.
+fn preflight(allowed: HeaderValue) -> Response {
+    share(reply::no_content())
+        .with_header(ACCESS_CONTROL_ALLOW_METHODS, allowed)
+        .with_header(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"))
+        .with_header(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"))
+}
