@@ -10,7 +10,7 @@ use crate::{
     },
     jose::{JwkSet, UnverifiedJwt, VerificationAlgorithm},
     protocol::{
-        ClientAuthenticationMethod, ClientMetadata,
+        ClientMetadata,
         assertion::{AssertionRules, check_assertion},
         client_authentication::PresentedCredentials,
         client_id::parse_client_id,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
-        AuthorizationId, ClientId, GrantId, OrganizationId, StreamId, SubjectId,
+        AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
         authorization::{
             AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationParameters, AuthorizationRefusal, AuthorizationState, ConsentReason, Decision, DenialError, Next,
             ResponseMode, Shown, consent_required, next, silent_error,
@@ -392,7 +392,7 @@ impl Authority {
         let parameters = authorization.parameters()?;
         match authorization.decision()? {
             Decision::Denied { error } => {
-                Some(self.error_answer(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), error.as_str(), error.description()))
+                Some(self.error_answer(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), AuthorizationErrorCode::from(*error).as_str(), error.description()))
             }
             Decision::Approved { .. } => {
                 let code = self.codec.code(CodeRef { grant_id: authorization.grant_id()?, authorization_id: id });

@@ -1,5 +1,7 @@
 //! Which signatures there are, and which of them we make.
 
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,17 @@ impl Algorithm {
     /// The `alg` value.
     pub fn as_str(self) -> &'static str {
         VerificationAlgorithm::from(self).as_str()
+    }
+
+    /// The left half of the hash that goes with this algorithm, base64url: `at_hash` (OIDC Core §3.1.3.6). Ed25519
+    /// goes with SHA-512, which it uses itself (RFC 8032 §5.1).
+    pub fn half_hash(self, text: &[u8]) -> String {
+        let hash = match self {
+            Self::EdDsa => digest::digest(&digest::SHA512, text),
+            Self::Es256 | Self::Rs256 => digest::digest(&digest::SHA256, text),
+        };
+        let hash = hash.as_ref();
+        BASE64_URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2])
     }
 }
 

@@ -303,7 +303,7 @@ fn check_client(client: &ClientMetadata) -> Result<(), AuthorizationError> {
 fn scope(params: &Params, client: &ClientMetadata) -> Result<Scope, AuthorizationError> {
     let invalid = |description: String| AuthorizationError::new(AuthorizationErrorCode::InvalidScope, description);
     let Some(text) = params.get("scope") else {
-        return Ok(if client.default_scope.is_empty() { &client.scope } else { &client.default_scope }.clone());
+        return Ok(client.scope_when_omitted().clone());
     };
     let scope: Scope = text.parse().map_err(|why: InvalidScope| invalid(why.to_string()))?;
     let extra = scope.difference(&client.scope);

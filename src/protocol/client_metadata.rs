@@ -54,6 +54,9 @@ pub enum AccessTokenFormat {
     Opaque,
 }
 
+/// No client may be given access tokens that live longer.
+pub const LONGEST_ACCESS_TOKEN_LIFETIME: Seconds = Seconds(86_400);
+
 /// What is registered about a client. Times are seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClientMetadata {
@@ -122,6 +125,11 @@ impl ClientMetadata {
     /// Whether the client can't keep a secret (RFC 6749 §2.1).
     pub fn is_public(&self) -> bool {
         self.token_endpoint_auth_method == ClientAuthenticationMethod::None
+    }
+
+    /// What it gets when it names no scope.
+    pub fn scope_when_omitted(&self) -> &Scope {
+        if self.default_scope.is_empty() { &self.scope } else { &self.default_scope }
     }
 
     /// Whether it may use this grant type.

@@ -5,6 +5,7 @@ use std::{collections::HashSet, hash::Hash};
 use serde_json::{Map, Value};
 
 use super::{ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, MetadataProblem, RedirectUri, uri};
+use super::client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME;
 use crate::domain::Seconds;
 
 const MAX_NAME_LENGTH: usize = 200;
@@ -126,7 +127,7 @@ impl Problems {
 
     fn durations(&mut self, client: &ClientMetadata) {
         let limits = [
-            ("access_token_lifetime", client.access_token_lifetime, 1, 86_400),
+            ("access_token_lifetime", client.access_token_lifetime, 1, LONGEST_ACCESS_TOKEN_LIFETIME.0),
             ("refresh_token_lifetime", client.refresh_token_lifetime, 60, 31_536_000),
             ("refresh_grace", client.refresh_grace, 0, 300),
             ("default_max_age", client.default_max_age, 0, 1 << 31),

@@ -200,3 +200,17 @@ pub enum DenialError {
     /// The wanted authentication context can't be met (OIDC Core Unmet Authentication Requirements).
     UnmetAuthenticationRequirements,
 }
+
+impl DenialError {
+    /// What the client's developer is told.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "the request was denied",
+            Self::LoginRequired => "nobody who suffices is logged in",
+            Self::AccountSelectionRequired => "an account must be chosen",
+            Self::ConsentRequired => "consent must be asked",
+            Self::InteractionRequired => "the person must be asked",
+            Self::UnmetAuthenticationRequirements => "the wanted authentication context can't be met",
+        }
+    }
+}
