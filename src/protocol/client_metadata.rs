@@ -58,6 +58,7 @@ pub enum AccessTokenFormat {
 pub const LONGEST_ACCESS_TOKEN_LIFETIME: Seconds = Seconds(86_400);
 
 /// What is registered about a client. Times are seconds.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own that is registered by name; they are no states")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClientMetadata {
     /// Whose software it is.
