@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use grantlog_core::{
     app::{Authority, Context, Trouble, api_keys::AuthenticatedApiKey},
     domain::api_key::Role,
-    protocol::bearer::BearerToken,
+    protocol::BearerToken,
     store::Position,
 };
 use grantlog_projections::Live;
 
 use crate::{
+    health::Readiness,
     limits::Limits,
     problem::{Problem, ProblemCode},
     reply::Response,
@@ -40,7 +41,7 @@ pub struct Inner {
     /// The read side.
     pub live: Arc<Live>,
     /// How often whom is let in.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// What the operator decided.
     pub edge: EdgeSettings,
 }
@@ -64,8 +65,8 @@ impl Inner {
         let Some(header) = request.header("authorization")? else {
             return Err(Problem::unauthenticated("Send an API key: `Authorization: Bearer glk_…`."));
         };
-        let bearer = BearerToken::from_header(header).ok_or_else(|| Problem::unauthenticated("The Authorization header holds no bearer token."))?;
-        let key = self.authority.authenticate_api_key(bearer.as_str()).await.map_err(unavailable)?;
+        let bearer = BearerToken::from_header(header).map_err(|_| Problem::unauthenticated("The Authorization header holds no bearer token."))?;
+        let key = self.authority.authenticate_api_key(bearer.expose()).await.map_err(unavailable)?;
         let key = key.ok_or_else(|| Problem::unauthenticated("The API key is unknown or revoked."))?;
         self.limits.check_api_key(key.id)?;
         if roles.contains(&key.role) {
@@ -76,12 +77,17 @@ impl Inner {
 
     /// Waits until the read side has what the caller has seen elsewhere (`Grantlog-Min-Position`).
     pub async fn wait_for_min_position(&self, request: &Request) -> Result<(), Problem> {
-        let Some(text) = request.header("grantlog-min-position")? else { return Ok(()) };
-        let position = text.parse().map_err(|_| Problem::invalid_field("Grantlog-Min-Position", "It is a position, as `Grantlog-Position` gave it."))?;
+        let Some(position) = request.min_position()? else { return Ok(()) };
         match self.live.wait_for(Position(position), VISIBILITY_TIMEOUT).await {
             Ok(()) => Ok(()),
             Err(late) => Err(Problem::new(ProblemCode::Unavailable, "The read side has not come to this position yet.").retry_after(1).caused_by(late)),
         }
+    }
+}
+
+impl Readiness for Inner {
+    fn ready(&self) -> Result<(), String> {
+        if self.live.is_following() { Ok(()) } else { Err("the read side does not follow the log".to_owned()) }
     }
 }
 

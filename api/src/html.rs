@@ -10,8 +10,8 @@ const SUBMIT: &str = "document.forms[0].submit()";
 pub struct ScriptedPage {
     /// The page.
     pub html: String,
-    /// The script's hash, as a CSP source: `sha256-…`.
-    pub script_hash: String,
+    /// The script's SHA-256, base64, for the content security policy.
+    pub script_sha256: String,
 }
 
 /// A form that posts these fields to `action` by itself, or by its button.
@@ -19,7 +19,7 @@ pub fn form_post(action: &str, fields: &[(&'static str, String)]) -> ScriptedPag
     let inputs: String = fields.iter().map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value))).collect();
     let body = format!("<form method=\"post\" action=\"{}\">{inputs}<p>You are being sent back to the application.</p><button>Continue</button></form><script>{SUBMIT}</script>", escape(action));
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, SUBMIT.as_bytes());
-    ScriptedPage { html: page("Continue", &body), script_hash: format!("sha256-{}", BASE64_STANDARD.encode(hash)) }
+    ScriptedPage { html: page("Continue", &body), script_sha256: BASE64_STANDARD.encode(hash) }
 }
 
 /// What is wrong, in words.

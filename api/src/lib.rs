@@ -3,10 +3,18 @@
 //! An endpoint module registers its routes in a [`routes::Table`], each with an `async fn(app, Request)` that returns a
 //! [`reply::Response`] or an error that knows how to become one. Only this package names `warp`.
 
+pub mod access_token;
+pub mod admin;
+pub mod app;
+pub mod authorization_requests;
 pub mod client_address;
+pub mod endpoints;
 pub mod health;
+mod html;
 pub mod limits;
+pub mod oauth;
 pub mod oauth_error;
+pub mod oidc;
 pub mod openapi;
 mod percent;
 pub mod problem;

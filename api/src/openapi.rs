@@ -44,8 +44,12 @@ const DOCS_FILE: &str = "/docs/{file}";
     modifiers(&SecuritySchemes),
     tags(
         (name = "protocol", description = "OAuth 2.1 and OpenID Connect"),
+        (name = "metadata", description = "What clients configure themselves from"),
         (name = "authorization requests", description = "Login and consent by your own pages"),
-        (name = "administration", description = "Clients, API keys, signing keys and grants"),
+        (name = "grants", description = "What people allow clients"),
+        (name = "clients", description = "Registered clients"),
+        (name = "API keys", description = "Who may call the JSON API"),
+        (name = "signing keys", description = "What tokens are signed with"),
         (name = "operations", description = "Health, metrics and this document")
     )
 )]

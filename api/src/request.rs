@@ -5,6 +5,7 @@ pub(crate) mod body;
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
+use grantlog_core::protocol::from_strict;
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
@@ -102,14 +103,13 @@ impl Request {
         if !self.has_content_type("application/json")? {
             return Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the body as application/json."));
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            let problem = invalid_json(error.inner());
-            if path == "." { problem } else { problem.field(path) }
-        })?;
-        deserializer.end().map_err(|error| invalid_json(&error))?;
-        Ok(value)
+        from_strict(&self.body).map_err(|error| {
+            let problem = Problem::new(ProblemCode::InvalidJson, error.to_string());
+            match error.field() {
+                Some(field) => problem.field(field),
+                None => problem,
+            }
+        })
     }
 
     /// The body as a form, still encoded. For OAuth endpoints: a wrong type becomes `invalid_request` there
@@ -120,10 +120,6 @@ impl Request {
         }
         Err(Problem::new(ProblemCode::UnsupportedMediaType, "Send the parameters as application/x-www-form-urlencoded."))
     }
-}
-
-fn invalid_json(error: &serde_json::Error) -> Problem {
-    Problem::new(ProblemCode::InvalidJson, error.to_string())
 }
 
 #[cfg(test)]

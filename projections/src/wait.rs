@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use grantlog_core::store::Position;
+use grantlog_core::{app::Visibility, store::Position};
 
 use crate::Live;
 
-/// How long a writer waits for its own write to be seen before it answers anyway: it is durable, only not yet visible.
+/// How long a writer waits for its own write to be seen.
 const LONGEST_VISIBILITY_WAIT: Duration = Duration::from_secs(5);
 
 /// The position was not reached in time.
@@ -18,13 +18,6 @@ pub struct WaitTimeout {
     pub awaited: Position,
     /// How far the read models are.
     pub reached: Option<Position>,
-}
-
-/// What a use case does after it has written: it waits until reads on this node see it.
-#[async_trait]
-pub trait Visibility: Send + Sync {
-    /// Returns when the position is visible, or has not become so for longer than a writer should wait.
-    async fn wait_until_visible(&self, position: Position);
 }
 
 impl Live {
@@ -41,9 +34,13 @@ impl Live {
 
 #[async_trait]
 impl Visibility for Live {
-    async fn wait_until_visible(&self, position: Position) {
-        if let Err(error) = self.wait_for(position, LONGEST_VISIBILITY_WAIT).await {
-            tracing::warn!(%error, reached = ?error.reached, "a write is answered before it is visible");
+    async fn wait_until_visible(&self, position: Position) -> bool {
+        match self.wait_for(position, LONGEST_VISIBILITY_WAIT).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, reached = ?error.reached, "the read models do not keep up with the log");
+                false
+            }
         }
     }
 }

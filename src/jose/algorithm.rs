@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A signature algorithm that this server signs with (RFC 7518 §3.1, RFC 8037 §3.1). There is no `none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Algorithm {
     /// Ed25519 (RFC 8037).
     #[serde(rename = "EdDSA")]

@@ -8,6 +8,7 @@ use crate::{domain::Seconds, jose::Algorithm};
 
 /// Whose software it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientType {
     /// The operator's own: consent is skipped where the rules allow it.
@@ -20,6 +21,7 @@ pub enum ClientType {
 
 /// How the client authenticates at the token endpoint (RFC 7591 §2, OIDC Core §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthenticationMethod {
     /// A public client: it proves nothing (RFC 6749 §2.1).
@@ -34,6 +36,7 @@ pub enum ClientAuthenticationMethod {
 
 /// A grant type of OAuth 2.1 that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
     /// OAuth 2.1 §4.1.
@@ -46,6 +49,7 @@ pub enum GrantType {
 
 /// The form of the access tokens that a client is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AccessTokenFormat {
     /// A signed JWT (RFC 9068).
@@ -60,6 +64,7 @@ pub const LONGEST_ACCESS_TOKEN_LIFETIME: Seconds = Seconds(86_400);
 /// What is registered about a client. Times are seconds.
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own that is registered by name; they are no states")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClientMetadata {
     /// Whose software it is.
     pub client_type: ClientType,
@@ -157,6 +162,7 @@ pub struct MetadataProblem {
 
 /// Client metadata as people send it: unchecked, and with most of it left out. Members are those of [`ClientMetadata`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClientMetadataInput {
     /// `third_party` when left out.

@@ -7,14 +7,13 @@ use grantlog_core::{
         api_key::{ApiKeyRefusal, Role},
     },
 };
-use grantlog_projections::ApiKeyView;
+use grantlog_projections::live::ApiKeyView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ADMIN;
 use crate::{
     app::{App, acting_as, positioned, unavailable},
-    body,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -74,11 +73,11 @@ impl ApiKey {
 }
 
 /// Create an API key.
-#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("api_key" = [])), request_body = CreateApiKey,
+#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("ApiKey" = [])), request_body = CreateApiKey,
     responses((status = 201, description = "The key: shown this once.", body = ApiKey), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let input: CreateApiKey = body::json(&request)?;
+    let input: CreateApiKey = request.json()?;
     if input.name.is_empty() || input.name.len() > 100 || input.name.chars().any(char::is_control) {
         return Err(Problem::invalid_field("name", "It must have 1 to 100 bytes and no control characters."));
     }
@@ -94,7 +93,7 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// List API keys.
-#[utoipa::path(get, path = COLLECTION, tag = "API keys", operation_id = "listApiKeys", security(("api_key" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "API keys", operation_id = "listApiKeys", security(("ApiKey" = [])),
     responses((status = 200, description = "The keys, without their secrets.", body = ApiKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &ADMIN).await?;
@@ -103,11 +102,11 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// Revoke an API key.
-#[utoipa::path(delete, path = ITEM, tag = "API keys", operation_id = "revokeApiKey", security(("api_key" = [])), params(("id" = String, Path, description = "The key's id.")),
+#[utoipa::path(delete, path = ITEM, tag = "API keys", operation_id = "revokeApiKey", security(("ApiKey" = [])), params(("id" = String, Path, description = "The key's id.")),
     responses((status = 204, description = "It is good for nothing any more."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let id: ApiKeyId = request.param(0).parse().map_err(|_| Problem::not_found("There is no such API key."))?;
+    let id: ApiKeyId = request.id("id")?;
     let context = acting_as(&key, &request);
     app.authority.revoke_api_key(&context, id).await.map_err(refused)?;
     Ok(positioned(reply::no_content(), &context))

@@ -6,11 +6,11 @@ use grantlog_core::{
     app::UseCaseError,
     domain::{ClientId, client::ClientRefusal},
     protocol::{
-        ClientMetadata,
+        ClientMetadata, parse_client_id,
         client_metadata::{ClientMetadataInput, MetadataProblem},
     },
 };
-use grantlog_projections::ClientView;
+use grantlog_projections::live::ClientView;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -18,7 +18,6 @@ use utoipa::ToSchema;
 use super::{ADMIN, PageQuery};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
-    body,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -42,7 +41,7 @@ pub const SECRET_ROTATION_COMPLETE: &str = "/v1/clients/{client_id}/secret-rotat
 pub struct Client {
     /// Its id.
     #[schema(example = "client_01932d5e7c1a7e31b7a80f6c3d2a9b10")]
-    client_id: ClientIdText,
+    client_id: String,
     /// Its secret: in the answer to its registration and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
@@ -56,8 +55,6 @@ pub struct Client {
     #[serde(flatten)]
     metadata: ClientMetadata,
 }
-
-type ClientIdText = String;
 
 /// Whether a client is suspended.
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -99,7 +96,7 @@ impl Client {
 }
 
 /// Register a client.
-#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("api_key" = [])),
+#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = [])),
     request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
     responses(
         (status = 201, description = "The client, with its secret if it has one: shown this once.", body = Client),
@@ -117,36 +114,36 @@ pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// List clients.
-#[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("api_key" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("ApiKey" = [])),
     params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200)),
     responses((status = 200, description = "A page of clients.", body = ClientPage), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &ADMIN).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
-    let page = app.live.clients_page(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
+    let page = app.live.clients(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
     let clients = page.clients.iter().map(|view| Client::of(view, None)).collect();
-    Ok(reply::ok(&ClientPage { clients, next_cursor: page.next_cursor }))
+    Ok(reply::ok(&ClientPage { clients, next_cursor: page.next }))
 }
 
 /// Read a client.
-#[utoipa::path(get, path = ITEM, tag = "clients", operation_id = "readClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(get, path = ITEM, tag = "clients", operation_id = "readClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &ADMIN).await?;
     app.wait_for_min_position(&request).await?;
-    Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request))?, None)))
+    Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request)?)?, None)))
 }
 
 /// Replace what is registered about a client.
 ///
 /// `client_type`, and whether the client is public, can't change.
-#[utoipa::path(put, path = ITEM, tag = "clients", operation_id = "updateClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(put, path = ITEM, tag = "clients", operation_id = "updateClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     request_body = ClientMetadataInput,
     responses((status = 200, description = "The client.", body = Client), (status = 422, description = "The metadata is not acceptable; `problems` lists every mistake.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let id = client_id(&request);
+    let id = client_id(&request)?;
     let metadata = metadata(&request)?;
     let context = acting_as(&key, &request);
     app.authority.update_client(&context, &id, metadata).await.map_err(refused)?;
@@ -154,67 +151,68 @@ pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// Delete a client for good, with everything it holds.
-#[utoipa::path(delete, path = ITEM, tag = "clients", operation_id = "deleteClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(delete, path = ITEM, tag = "clients", operation_id = "deleteClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 204, description = "It is gone."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn delete(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let context = acting_as(&key, &request);
-    app.authority.delete_client(&context, &client_id(&request)).await.map_err(refused)?;
+    app.authority.delete_client(&context, &client_id(&request)?).await.map_err(refused)?;
     Ok(positioned(reply::no_content(), &context))
 }
 
 /// Suspend a client: nothing is issued to it and nothing of its is valid, until it is resumed.
-#[utoipa::path(post, path = SUSPEND, tag = "clients", operation_id = "suspendClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SUSPEND, tag = "clients", operation_id = "suspendClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn suspend(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let (id, context) = (client_id(&request), acting_as(&key, &request));
+    let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.suspend_client(&context, &id).await.map_err(refused)?;
     Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
 }
 
 /// End a client's suspension.
-#[utoipa::path(post, path = RESUME, tag = "clients", operation_id = "resumeClient", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = RESUME, tag = "clients", operation_id = "resumeClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn resume(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let (id, context) = (client_id(&request), acting_as(&key, &request));
+    let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.resume_client(&context, &id).await.map_err(refused)?;
     Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
 }
 
 /// Start to rotate a client's secret: the new one is good beside the present one.
-#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 201, description = "The new secret: shown this once.", body = NewClientSecret), (status = 409, description = "A rotation is under way, or the client has no secret.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn start_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let context = acting_as(&key, &request);
-    let secret = app.authority.start_client_secret_rotation(&context, &client_id(&request)).await.map_err(refused)?;
+    let secret = app.authority.start_client_secret_rotation(&context, &client_id(&request)?).await.map_err(refused)?;
     Ok(positioned(reply::created(&NewClientSecret { client_secret: secret.expose().to_owned() }), &context))
 }
 
 /// Complete the rotation: only the new secret is good.
-#[utoipa::path(post, path = SECRET_ROTATION_COMPLETE, tag = "clients", operation_id = "completeClientSecretRotation", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SECRET_ROTATION_COMPLETE, tag = "clients", operation_id = "completeClientSecretRotation", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 204, description = "Done."), (status = 409, description = "No rotation is under way.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn complete_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let context = acting_as(&key, &request);
-    app.authority.complete_client_secret_rotation(&context, &client_id(&request)).await.map_err(refused)?;
+    app.authority.complete_client_secret_rotation(&context, &client_id(&request)?).await.map_err(refused)?;
     Ok(positioned(reply::no_content(), &context))
 }
 
 /// Cancel the rotation: the new secret is forgotten.
-#[utoipa::path(delete, path = SECRET_ROTATION, tag = "clients", operation_id = "cancelClientSecretRotation", security(("api_key" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(delete, path = SECRET_ROTATION, tag = "clients", operation_id = "cancelClientSecretRotation", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 204, description = "Done."), (status = 409, description = "No rotation is under way.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn cancel_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let context = acting_as(&key, &request);
-    app.authority.cancel_client_secret_rotation(&context, &client_id(&request)).await.map_err(refused)?;
+    app.authority.cancel_client_secret_rotation(&context, &client_id(&request)?).await.map_err(refused)?;
     Ok(positioned(reply::no_content(), &context))
 }
 
-fn client_id(request: &Request) -> ClientId {
-    ClientId::from(request.param(0))
+/// A text that no client can have as id names none.
+fn client_id(request: &Request) -> Result<ClientId, Problem> {
+    parse_client_id(request.param("client_id")?).ok_or_else(|| Problem::not_found("There is no such client."))
 }
 
 fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
@@ -222,7 +220,7 @@ fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
 }
 
 fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {
-    let input: ClientMetadataInput = body::json(request)?;
+    let input: ClientMetadataInput = request.json()?;
     input.into_metadata().map_err(|problems| {
         let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
         let first = problems.first().map(|problem| problem.field).unwrap_or_default();

@@ -1,7 +1,10 @@
 //! A subject's grants: which clients they let in; and how to end that.
 
-use grantlog_core::domain::{GrantId, SubjectId, api_key::Role};
-use grantlog_projections::GrantView;
+use grantlog_core::{
+    domain::{GrantId, SubjectId, api_key::Role},
+    protocol::RedirectUri,
+};
+use grantlog_projections::live::GrantView;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -43,6 +46,8 @@ pub struct Grant {
 pub struct GrantedClient {
     /// Its id.
     client_id: String,
+    /// The host that browsers are sent back to; show it first.
+    redirect_host: Option<String>,
     /// What it calls itself.
     client_name: String,
     /// Its home page.
@@ -61,7 +66,7 @@ pub struct Grants {
 }
 
 /// List a subject's grants.
-#[utoipa::path(get, path = COLLECTION, tag = "grants", operation_id = "listGrants", security(("api_key" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "grants", operation_id = "listGrants", security(("ApiKey" = [])),
     params(("id" = String, Path, description = "The application's own id of the person.", example = "ana")),
     responses((status = 200, description = "The grants; none for a person that is not known.", body = Grants), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
@@ -77,13 +82,13 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 /// Revoke a grant.
 ///
 /// Everything issued under it is dead when the call returns.
-#[utoipa::path(delete, path = ITEM, tag = "grants", operation_id = "revokeGrant", security(("api_key" = [])),
+#[utoipa::path(delete, path = ITEM, tag = "grants", operation_id = "revokeGrant", security(("ApiKey" = [])),
     params(("id" = String, Path, description = "The application's own id of the person.", example = "ana"), ("grant_id" = String, Path, description = "The grant's id.")),
     responses((status = 204, description = "It is over."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ROLES).await?;
     let missing = || Problem::not_found("This person has no such grant.");
-    let grant_id: GrantId = request.param(1).parse().map_err(|_| missing())?;
+    let grant_id: GrantId = request.id("grant_id")?;
     let subject = find_subject(&app, &request).await?.ok_or_else(missing)?;
     let context = acting_as(&key, &request);
     if app.authority.revoke_grant(&context, subject, grant_id).await.map_err(unavailable)? {
@@ -94,15 +99,16 @@ pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 async fn find_subject(app: &App, request: &Request) -> Result<Option<SubjectId>, Problem> {
-    app.authority.vault().find_subject(request.param(0)).await.map_err(|error| unavailable(error.into()))
+    app.authority.vault().find_subject(request.param("id")?).await.map_err(|error| unavailable(error.into()))
 }
 
 fn describe(app: &App, grant: &GrantView) -> Option<Grant> {
     let client = app.live.client(&grant.client_id)?;
     Some(Grant {
-        id: grant.id.to_string(),
+        id: grant.grant_id.to_string(),
         client: GrantedClient {
             client_id: client.client_id.to_string(),
+            redirect_host: client.metadata.redirect_uris.first().map(RedirectUri::host_for_display),
             client_name: client.metadata.client_name.clone(),
             client_uri: client.metadata.client_uri.clone(),
             logo_uri: client.metadata.logo_uri.clone(),
@@ -110,7 +116,7 @@ fn describe(app: &App, grant: &GrantView) -> Option<Grant> {
         },
         organization_id: grant.organization_id.as_ref().map(|organization| organization.0.to_string()),
         scope: grant.scope.to_string(),
-        consented_at: grant.consented_at.to_rfc3339(),
-        families: grant.families,
+        consented_at: grant.consented_at?.to_rfc3339(),
+        families: grant.live_families(app.authority.now()),
     })
 }

@@ -24,12 +24,10 @@ struct PageQuery {
 
 impl PageQuery {
     fn of(request: &Request) -> Result<Self, Problem> {
-        let query = grantlog_core::protocol::params::Params::parse(request.raw_query.as_deref().unwrap_or_default().as_bytes())
-            .map_err(|error| Problem::invalid_field("query", error.to_string()))?;
-        let limit = match query.get("limit") {
+        let limit = match request.query_param("limit")? {
             None => DEFAULT_LIMIT,
             Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| Problem::invalid_field("limit", "It must be between 1 and 200."))?,
         };
-        Ok(Self { cursor: query.get("cursor").map(str::to_owned), limit })
+        Ok(Self { cursor: request.query_param("cursor")?, limit })
     }
 }

@@ -58,7 +58,7 @@ fn all(app: &App) -> SigningKeys {
 }
 
 /// List signing keys.
-#[utoipa::path(get, path = COLLECTION, tag = "signing keys", operation_id = "listSigningKeys", security(("api_key" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "signing keys", operation_id = "listSigningKeys", security(("ApiKey" = [])),
     responses((status = 200, description = "The keys.", body = SigningKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &ADMIN).await?;
@@ -70,7 +70,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 ///
 /// The next key of each algorithm is published at once and signs after the publication lead. The present one stays
 /// published until the last token that it signed has expired.
-#[utoipa::path(post, path = ROTATE, tag = "signing keys", operation_id = "rotateSigningKeys", security(("api_key" = [])),
+#[utoipa::path(post, path = ROTATE, tag = "signing keys", operation_id = "rotateSigningKeys", security(("ApiKey" = [])),
     responses((status = 201, description = "The keys.", body = SigningKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn rotate(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;

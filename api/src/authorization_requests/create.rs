@@ -5,10 +5,9 @@ use grantlog_core::app::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ROLES, Subject, refused, resource::AuthorizationRequest};
+use super::{ROLES, Subject, refused, resource::AuthorizationRequest, subject::check_browser_binding};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
-    body,
     problem::{Problem, ProblemBody},
     reply::{self, Response},
     request::Request,
@@ -38,7 +37,7 @@ pub struct CreateAuthorizationRequest {
 /// Pass the query that a client sent to your authorization endpoint. The answer says what your page has to do next. A
 /// request that is not valid is answered with 200 and `state: rejected`; nothing is recorded then.
 #[utoipa::path(post, path = CREATE, tag = "authorization requests", operation_id = "createAuthorizationRequest",
-    request_body = CreateAuthorizationRequest, security(("api_key" = [])),
+    request_body = CreateAuthorizationRequest, security(("ApiKey" = [])),
     responses(
         (status = 201, description = "The request was recorded.", body = AuthorizationRequest),
         (status = 200, description = "The request is not valid: redirect to `redirect_to` if there is one, else show `error`.", body = AuthorizationRequest),
@@ -46,10 +45,10 @@ pub struct CreateAuthorizationRequest {
         (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ROLES).await?;
-    let input: CreateAuthorizationRequest = body::json(&request)?;
+    let input: CreateAuthorizationRequest = request.json()?;
     let context = acting_as(&key, &request);
     let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
-    super::subject::check_browser_binding(input.browser_binding.as_deref())?;
+    check_browser_binding(input.browser_binding.as_deref())?;
     let entry = Entry::Headless { browser_binding: input.browser_binding, subject };
     match app.authority.start_authorization(&context, input.query.as_bytes(), entry).await {
         Ok(view) => Ok(positioned(reply::created(&AuthorizationRequest::of(&app, &view)), &context)),

@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use super::{ROLES, Subject, authorization_id, refused, resource::AuthorizationRequest, subject::check_browser_binding};
 use crate::{
     app::{App, acting_as, positioned},
-    body,
     problem::{Problem, ProblemBody},
     reply::{self, Response},
     request::Request,
@@ -143,7 +142,7 @@ fn denial_error(denial: Denial) -> DenialError {
 /// The same decision again gets the same answer. Another decision is a conflict that carries the request.
 #[utoipa::path(post, path = DECISION, tag = "authorization requests", operation_id = "decideAuthorizationRequest",
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
-    request_body = DecideAuthorizationRequest, security(("api_key" = [])),
+    request_body = DecideAuthorizationRequest, security(("ApiKey" = [])),
     responses(
         (status = 200, description = "The request is completed: send the browser to `redirect_to`.", body = AuthorizationRequest),
         (status = 409, description = "It was decided otherwise, has expired, or the person does not suffice; `authorization_request` has it as it stands.", body = ProblemBody),
@@ -152,7 +151,7 @@ fn denial_error(denial: Denial) -> DenialError {
 pub async fn decide(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ROLES).await?;
     let id = authorization_id(&request)?;
-    let mut input: DecideAuthorizationRequest = body::json(&request)?;
+    let mut input: DecideAuthorizationRequest = request.json()?;
     check_browser_binding(input.browser_binding.as_deref())?;
     let context = acting_as(&key, &request);
     let decision = input.decision()?;

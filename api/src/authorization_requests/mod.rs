@@ -29,7 +29,7 @@ use crate::{
 pub(crate) const ROLES: [Role; 2] = [Role::Consent, Role::Admin];
 
 fn authorization_id(request: &Request) -> Result<AuthorizationId, Problem> {
-    request.param(0).parse().map_err(|_| Problem::not_found("There is no such authorization request."))
+    request.id("id")
 }
 
 /// The answer to a refusal that is not a resource of its own.
@@ -40,8 +40,8 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };
     match refusal {
-        AuthorizationRefusal::AnotherBrowser => Problem::new(ProblemCode::Forbidden, refusal.to_string()).field("browser_binding"),
-        AuthorizationRefusal::ScopeNotRequested(_) => Problem::invalid_field("scopes", refusal.to_string()),
+        AuthorizationRefusal::AnotherBrowser => Problem::new(ProblemCode::Forbidden, "The request belongs to another browser.").field("browser_binding"),
+        AuthorizationRefusal::ScopeNotRequested | AuthorizationRefusal::NothingApproved => Problem::invalid_field("scopes", refusal.to_string()),
         AuthorizationRefusal::InvalidAuthTime => Problem::invalid_field("subject.auth_time", refusal.to_string()),
         // The page is never stranded: the conflict carries the request as it stands.
         refusal => {

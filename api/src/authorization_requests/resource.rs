@@ -6,7 +6,7 @@ use grantlog_core::{
     app::authorize::{Answer, AuthorizationView, RejectedRequest},
     domain::{
         AuthorizationId,
-        authorization::{ConsentReason, Next, Progress, Prompt, ResponseMode},
+        authorization::{AuthorizationState, ConsentReason, Next, Prompt, ResponseMode},
     },
     protocol::{ClientMetadata, ClientType, Scope},
 };
@@ -216,17 +216,17 @@ impl AuthorizationRequest {
         let authorization = &view.authorization;
         let (redirect_to, form_post) = view.answer.as_ref().map(|answer| destination(app, view.id, authorization.is_hosted(), answer)).unwrap_or_default();
         let parameters = authorization.parameters();
-        let expired = view.progress == Progress::Expired;
+        let expired = view.state == AuthorizationState::Expired;
         let error = view.answer.as_ref().and_then(error_of).or_else(|| {
             expired.then(|| RequestError { code: "expired".to_owned(), description: "The request was not decided in time. Start again at the application that sent you here.".to_owned() })
         });
         Self {
             id: Some(view.id.to_string()),
-            state: match view.progress {
-                Progress::AwaitingSubject => State::AwaitingSubject,
-                Progress::AwaitingConsent => State::AwaitingConsent,
-                Progress::Completed => State::Completed,
-                Progress::Expired => State::Expired,
+            state: match view.state {
+                AuthorizationState::AwaitingSubject => State::AwaitingSubject,
+                AuthorizationState::AwaitingConsent => State::AwaitingConsent,
+                AuthorizationState::Completed => State::Completed,
+                AuthorizationState::Expired => State::Expired,
             },
             next: next_step(view.next),
             client: parameters.map(|parameters| Client::of(parameters.client_id.as_str(), &view.client, parameters.redirect_uri.host_for_display())),
@@ -270,7 +270,7 @@ impl AuthorizationRequest {
             redirect_to,
             form_post,
             restart_url: None,
-            error: Some(RequestError { code: rejected.error.code().to_owned(), description: rejected.error.description().to_owned() }),
+            error: Some(RequestError { code: rejected.code.to_owned(), description: rejected.description.clone() }),
             created_at: None,
             expires_at: None,
         }

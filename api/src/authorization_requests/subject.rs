@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use super::{ROLES, authorization_id, refused, resource::AuthorizationRequest};
 use crate::{
     app::{App, acting_as, positioned},
-    body,
     problem::{Problem, ProblemBody},
     reply::{self, Response},
     request::Request,
@@ -127,7 +126,7 @@ pub(crate) fn check_browser_binding(binding: Option<&str>) -> Result<(), Problem
 /// When that suffices and nobody has to be asked, the request completes at once.
 #[utoipa::path(put, path = ATTEST, tag = "authorization requests", operation_id = "attestSubject",
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
-    request_body = AttestSubject, security(("api_key" = [])),
+    request_body = AttestSubject, security(("ApiKey" = [])),
     responses(
         (status = 200, description = "The request as it stands.", body = AuthorizationRequest),
         (status = 409, description = "It was decided, or it has expired; `authorization_request` has it as it stands.", body = ProblemBody),
@@ -136,7 +135,7 @@ pub(crate) fn check_browser_binding(binding: Option<&str>) -> Result<(), Problem
 pub async fn attest(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ROLES).await?;
     let id = authorization_id(&request)?;
-    let input: AttestSubject = body::json(&request)?;
+    let input: AttestSubject = request.json()?;
     let context = acting_as(&key, &request);
     check_browser_binding(input.browser_binding.as_deref())?;
     let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;

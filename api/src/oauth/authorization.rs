@@ -43,18 +43,16 @@ pub async fn authorize(app: App, request: Request) -> Result<Response, Problem> 
     let Some(interaction_url) = interaction_url else {
         return Err(Problem::not_found("The authorization endpoint of this service is a page of the application; see the metadata."));
     };
-    app.limits.check_address(request.client_address)?;
     let context = Context::new("system", request.request_id.to_string());
     let cookie = app.authority.new_browser_binding();
     let entry = Entry::Hosted { cookie: cookie.clone() };
     // OIDC Core §3.1.2.1: GET with a query, POST with a form.
     let query = if request.method == Method::POST {
-        request.require_content_type("application/x-www-form-urlencoded")?;
-        request.body.clone()
+        request.form()?
     } else {
-        request.raw_query.clone().unwrap_or_default().into()
+        request.query.as_bytes()
     };
-    match app.authority.start_authorization(&context, &query, entry).await {
+    match app.authority.start_authorization(&context, query, entry).await {
         Ok(view) => {
             let separator = if interaction_url.contains('?') { '&' } else { '?' };
             let location = format!("{interaction_url}{separator}authorization_request={}", view.id);
@@ -84,7 +82,7 @@ fn turn_away(rejected: &RejectedRequest) -> Response {
         Some(answer) if answer.response_mode == ResponseMode::FormPost => authorization_response::form_page(answer),
         Some(answer) => reply::see_other(&authorization_response::in_query(answer)),
         // RFC 6749 §4.1.2.1: never a redirect to a place that is not proven.
-        None => authorization_response::error_page(rejected.error.code(), rejected.error.description()),
+        None => authorization_response::error_page(rejected.code, &rejected.description),
     }
 }
 

@@ -6,8 +6,10 @@ use grantlog_core::{
         Context, UseCaseError,
         authorize::{Answer, hash_browser_binding},
     },
-    domain::{AuthorizationId, authorization::ResponseMode},
-    protocol::params::Params,
+    domain::{
+        AuthorizationId,
+        authorization::{Authorization, ResponseMode},
+    },
 };
 
 use super::authorization::cookie_name;
@@ -45,9 +47,8 @@ pub fn in_query(answer: &Answer) -> String {
         (status = 503, description = "Try again.", body = crate::problem::ProblemBody)))]
 pub async fn respond(app: App, request: Request) -> Result<Response, Problem> {
     let missing = || Problem::not_found("There is no answer here.");
-    let id: AuthorizationId = request.param(0).parse().map_err(|_| missing())?;
-    let query = Params::parse(request.raw_query.as_deref().unwrap_or_default().as_bytes()).map_err(|error| Problem::invalid_field("query", error.to_string()))?;
-    if !query.get("t").is_some_and(|token| app.authority.check_response_token(id, token)) {
+    let id: AuthorizationId = request.id("id")?;
+    if !request.query_param("t")?.is_some_and(|token| app.authority.check_response_token(id, &token)) {
         return Err(missing());
     }
     let context = Context::new("system", request.request_id.to_string());
@@ -56,7 +57,7 @@ pub async fn respond(app: App, request: Request) -> Result<Response, Problem> {
         UseCaseError::Refused(_) => missing(),
     })?;
     let authorization = &view.authorization;
-    if authorization.is_hosted() && !same_browser(&app, &request, id, authorization.browser_binding())? {
+    if authorization.is_hosted() && !same_browser(&app, &request, id, authorization)? {
         return Err(Problem::forbidden("This authorization was started in another browser."));
     }
     match &view.answer {
@@ -66,21 +67,25 @@ pub async fn respond(app: App, request: Request) -> Result<Response, Problem> {
     }
 }
 
-fn same_browser(app: &App, request: &Request, id: AuthorizationId, binding: Option<&str>) -> Result<bool, Problem> {
+fn same_browser(app: &App, request: &Request, id: AuthorizationId, authorization: &Authorization) -> Result<bool, Problem> {
     let name = cookie_name(app, id);
     let cookies = request.header("cookie")?.unwrap_or_default();
     let value = cookies.split("; ").filter_map(|pair| pair.split_once('=')).find(|(cookie, _)| *cookie == name).map(|(_, value)| value);
-    Ok(value.is_some_and(|value| binding == Some(&hash_browser_binding(value))))
+    Ok(value.is_some_and(|value| authorization.belongs_to_browser(Some(&hash_browser_binding(value)))))
 }
 
 /// A page whose form goes to the client by itself, and by a button where there is no script.
 pub fn form_page(answer: &Answer) -> Response {
-    let action = answer.redirect_uri.as_str();
-    let page = html::form_post(action, &answer.parameters);
-    reply::html(&page.html, ContentSecurityPolicy::form_to(action, &page.script_hash))
+    let page = html::form_post(answer.redirect_uri.as_str(), &answer.parameters);
+    let policy = ContentSecurityPolicy::closed().script_sha256(&page.script_sha256);
+    let policy = match url::Url::parse(answer.redirect_uri.as_str()) {
+        Ok(target) => policy.form_to(&target),
+        Err(_) => policy,
+    };
+    reply::html(page.html, &policy)
 }
 
 /// A page that says what is wrong with a request that can't be answered to its client.
 pub fn error_page(code: &str, description: &str) -> Response {
-    reply::html_bad_request(&html::error(code, description), ContentSecurityPolicy::strict())
+    reply::html_error(html::error(code, description), &ContentSecurityPolicy::closed())
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use grantlog_core::{
     app::{api_keys::AuthenticatedApiKey, recognise::Recognised},
     domain::api_key::Role,
-    protocol::{bearer::BearerToken, client_authentication, introspection_request::IntrospectionRequest},
+    protocol::{BearerToken, IntrospectionRequest, SecretText, client_authentication::basic_password},
 };
-use grantlog_projections::LiveToken;
+use crate::access_token::LiveAccessToken;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{form, unavailable, worded};
 use crate::{
     app::App,
-    oauth_error::{OAuthErrorBody, OAuthProblem},
+    oauth_error::{OAuthErrorBody, OAuthFailure},
     reply::{self, Response},
     request::Request,
 };
@@ -80,42 +80,42 @@ pub struct IntrospectionResponse {
 /// meant for this resource server is answered like one that does not exist.
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "introspectToken",
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
-    security(("api_key" = []), ("client_basic" = [])),
+    security(("ApiKey" = []), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "What is known of the token.", body = IntrospectionResponse),
         (status = 400, description = "The request is not valid.", body = OAuthErrorBody),
         (status = 401, description = "The caller is not authenticated.", body = OAuthErrorBody),
         (status = "4XX", description = "The caller may not introspect, or the request is too large or too frequent.", body = OAuthErrorBody),
         (status = 503, description = "Try again.", body = OAuthErrorBody)))]
-pub async fn introspect(app: App, request: Request) -> Result<Response, OAuthProblem> {
+pub async fn introspect(app: App, request: Request) -> Result<Response, OAuthFailure> {
     // RFC 7662 §2.1: the caller is authorized, or tokens could be fished for.
     let caller = authenticate(&app, &request).await?;
-    app.wait_for_min_position(&request).await.map_err(OAuthProblem::from)?;
-    let introspection = IntrospectionRequest::parse(&form(&request)?).map_err(worded)?;
+    app.wait_for_min_position(&request).await?;
+    let introspection = IntrospectionRequest::parse(&form(&request)?).map_err(|error| worded(&error, false))?;
     let told = look_at(&app, &caller, introspection.token.expose()).await?;
     Ok(reply::ok(&told.unwrap_or_default()))
 }
 
-async fn authenticate(app: &App, request: &Request) -> Result<AuthenticatedApiKey, OAuthProblem> {
-    let header = request.header("authorization").map_err(OAuthProblem::from)?;
-    let refused = |why: &str| OAuthProblem::new("invalid_client", why.to_owned()).with_basic_challenge();
+async fn authenticate(app: &App, request: &Request) -> Result<AuthenticatedApiKey, OAuthFailure> {
+    let header = request.header("authorization")?;
+    let refused = |why: &str| OAuthFailure::invalid_client(why, true);
     let header = header.ok_or_else(|| refused("Send an API key with the role resource_server."))?;
     let key = match BearerToken::from_header(header) {
-        Some(bearer) => bearer.as_str().to_owned(),
-        None => client_authentication::basic_password(header).ok_or_else(|| refused("The Authorization header holds no API key."))?.expose().to_owned(),
+        Ok(bearer) => SecretText::from(bearer.expose()),
+        Err(_) => basic_password(header).ok_or_else(|| refused("The Authorization header holds no API key."))?,
     };
-    let key = app.authority.authenticate_api_key(&key).await.map_err(unavailable)?.ok_or_else(|| refused("The API key is unknown or revoked."))?;
-    app.limits.check_api_key(key.id).map_err(OAuthProblem::from)?;
+    let key = app.authority.authenticate_api_key(key.expose()).await.map_err(unavailable)?.ok_or_else(|| refused("The API key is unknown or revoked."))?;
+    app.limits.check_api_key(key.id)?;
     match key.role {
         Role::ResourceServer => Ok(key),
-        _ => Err(OAuthProblem::from(crate::problem::Problem::forbidden("This needs an API key with the role resource_server."))),
+        _ => Err(OAuthFailure::from(crate::problem::Problem::forbidden("This needs an API key with the role resource_server."))),
     }
 }
 
-async fn look_at(app: &App, caller: &AuthenticatedApiKey, presented: &str) -> Result<Option<IntrospectionResponse>, OAuthProblem> {
+async fn look_at(app: &App, caller: &AuthenticatedApiKey, presented: &str) -> Result<Option<IntrospectionResponse>, OAuthFailure> {
     // Refresh tokens are for the authorization server alone: to a resource server they are nothing.
     let Some(Recognised::AccessToken { reference, claims }) = app.authority.recognise(presented) else { return Ok(None) };
-    let Some(token) = app.live.access_token(&reference, claims.as_ref(), app.authority.now()) else { return Ok(None) };
+    let Some(token) = app.live_access_token(reference, claims.as_ref()) else { return Ok(None) };
     // RFC 7662 §4: a resource server learns nothing of tokens that are meant for others.
     let own_audience = caller.audience.as_deref().unwrap_or(&app.authority.settings.audience);
     if !token.audience.iter().any(|audience| audience == own_audience) {
@@ -124,7 +124,7 @@ async fn look_at(app: &App, caller: &AuthenticatedApiKey, presented: &str) -> Re
     describe(app, token, reference.to_string()).await
 }
 
-async fn describe(app: &App, token: LiveToken, jti: String) -> Result<Option<IntrospectionResponse>, OAuthProblem> {
+async fn describe(app: &App, token: LiveAccessToken, jti: String) -> Result<Option<IntrospectionResponse>, OAuthFailure> {
     let sub = match token.subject {
         None => Some(token.client_id.0.clone()),
         Some(subject) => app.authority.vault().external_id(subject).await.map_err(|error| unavailable(error.into()))?,

@@ -1,6 +1,6 @@
 //! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0). Both documents are the same one.
 
-use grantlog_core::{app::claims, jose::Algorithm, jose::VerificationAlgorithm};
+use grantlog_core::{app::claims, jose::{Algorithm, VerificationAlgorithm}};
 use serde::Serialize;
 use utoipa::ToSchema;
 

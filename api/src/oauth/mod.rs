@@ -13,50 +13,49 @@ use grantlog_core::{
         authenticate_client::{AuthenticatedClient, InvalidClient},
     },
     protocol::{
-        client_authentication::PresentedCredentials,
-        oauth_error::{OAuthError, OAuthErrorCode},
-        params::Params,
+        OAuthError, OAuthErrorCode, Params, PresentedCredentials,
     },
 };
 
-use crate::{app::App, oauth_error::OAuthProblem, request::Request};
+use crate::{app::App, oauth_error::OAuthFailure, request::Request};
 
 /// The form in the body (RFC 6749 §3.2: POST, form-encoded, no parameter twice).
-fn form(request: &Request) -> Result<Params, OAuthProblem> {
-    request.require_content_type("application/x-www-form-urlencoded").map_err(OAuthProblem::from)?;
-    Params::parse(&request.body).map_err(|error| OAuthProblem::new(OAuthErrorCode::InvalidRequest.as_str(), error.to_string()))
+fn form(request: &Request) -> Result<Params, OAuthFailure> {
+    Params::parse(request.form()?).map_err(|error| worded(&error.into(), false))
 }
 
 /// The client that sent this request, and the context it acts in.
-async fn authenticate_client(app: &App, request: &Request, params: &Params) -> Result<(AuthenticatedClient, Context), OAuthProblem> {
-    let header = request.header("authorization").map_err(OAuthProblem::from)?;
+async fn authenticate_client(app: &App, request: &Request, params: &Params) -> Result<(AuthenticatedClient, Context), OAuthFailure> {
+    let header = request.header("authorization")?;
     let used_header = header.is_some();
-    let challenged = |problem: OAuthProblem| if used_header { problem.with_basic_challenge() } else { problem };
-    let presented = PresentedCredentials::from_request(header, params).map_err(|error| challenged(worded(error)))?;
+    let presented = PresentedCredentials::parse(header, params).map_err(|error| worded(&error, used_header))?;
     let anonymous = Context::new("system", request.request_id.to_string());
     let client = app.authority.authenticate_client(&anonymous, &presented).await.map_err(|error| match error {
         UseCaseError::Trouble(trouble) => unavailable(trouble),
         // RFC 6749 §5.2: one answer for every reason, so that nothing about the client is told.
         UseCaseError::Refused(InvalidClient(why)) => {
-            challenged(OAuthProblem::new(OAuthErrorCode::InvalidClient.as_str(), "Client authentication failed.".to_owned()).caused_by(why))
+            OAuthFailure::invalid_client("Client authentication failed.", used_header).caused_by(why)
         }
     })?;
-    app.limits.check_client(&client.id).map_err(OAuthProblem::from)?;
+    app.limits.check_client(client.id.as_str())?;
     let context = Context::new(format!("client:{}", client.id), request.request_id.to_string());
     Ok((client, context))
 }
 
-fn worded(error: OAuthError) -> OAuthProblem {
-    OAuthProblem::new(error.code.as_str(), error.description)
+fn worded(error: &OAuthError, used_header: bool) -> OAuthFailure {
+    match error.code() {
+        OAuthErrorCode::InvalidClient => OAuthFailure::invalid_client(error.description(), used_header),
+        code => OAuthFailure::new(code.as_str(), error.description()),
+    }
 }
 
-fn unavailable(trouble: grantlog_core::app::Trouble) -> OAuthProblem {
-    OAuthProblem::from(crate::app::unavailable(trouble))
+fn unavailable(trouble: grantlog_core::app::Trouble) -> OAuthFailure {
+    OAuthFailure::from(crate::app::unavailable(trouble))
 }
 
-fn use_case_error(error: UseCaseError<OAuthError>) -> OAuthProblem {
+fn use_case_error(error: UseCaseError<OAuthError>) -> OAuthFailure {
     match error {
-        UseCaseError::Refused(error) => worded(error),
+        UseCaseError::Refused(error) => worded(&error, false),
         UseCaseError::Trouble(trouble) => unavailable(trouble),
     }
 }

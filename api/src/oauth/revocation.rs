@@ -2,14 +2,14 @@
 
 use grantlog_core::{
     app::UseCaseError,
-    protocol::{oauth_error::OAuthErrorCode, revocation_request::RevocationRequest},
+    protocol::{OAuthErrorCode, RevocationRequest},
 };
 use utoipa::ToSchema;
 
 use super::{authenticate_client, form, unavailable, worded};
 use crate::{
     app::{App, positioned},
-    oauth_error::{OAuthErrorBody, OAuthProblem},
+    oauth_error::{OAuthErrorBody, OAuthFailure},
     reply::{self, Response},
     request::Request,
 };
@@ -37,24 +37,24 @@ pub struct RevocationForm {
 /// already is answered in the same way.
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "revokeToken",
     request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
-    security((), ("client_basic" = [])),
+    security((), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "The token is dead."),
         (status = 400, description = "The request is not valid, or the token was issued to another client.", body = OAuthErrorBody),
         (status = 401, description = "The client is not authenticated.", body = OAuthErrorBody),
         (status = "4XX", description = "The request is too large or too frequent.", body = OAuthErrorBody),
         (status = 503, description = "The token may still live: try again (RFC 7009 §2.2.1).", body = OAuthErrorBody)))]
-pub async fn revoke(app: App, request: Request) -> Result<Response, OAuthProblem> {
+pub async fn revoke(app: App, request: Request) -> Result<Response, OAuthFailure> {
     let params = form(&request)?;
     // RFC 7009 §2.1: the client is authenticated first.
     let (client, context) = authenticate_client(&app, &request, &params).await?;
-    let revocation = RevocationRequest::parse(&params).map_err(worded)?;
+    let revocation = RevocationRequest::parse(&params).map_err(|error| worded(&error, false))?;
     match app.authority.revoke_token(&context, &client, revocation.token.expose()).await {
         // RFC 7009 §2.2: 200, whether there was something to revoke or not.
         Ok(()) => Ok(positioned(reply::empty(), &context)),
         // RFC 7009 §2.1 refuses another client's token; a client that proved nothing is told nothing.
         Err(UseCaseError::Refused(_)) if client.is_public() => Ok(reply::empty()),
-        Err(UseCaseError::Refused(refusal)) => Err(OAuthProblem::new(OAuthErrorCode::InvalidGrant.as_str(), format!("token: {refusal}"))),
+        Err(UseCaseError::Refused(refusal)) => Err(OAuthFailure::new(OAuthErrorCode::InvalidGrant.as_str(), format!("token: {refusal}"))),
         // RFC 7009 §2.2.1: 503, so that the client takes the token for alive and comes back.
         Err(UseCaseError::Trouble(trouble)) => Err(unavailable(trouble)),
     }

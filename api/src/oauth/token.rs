@@ -1,13 +1,13 @@
 //! The token endpoint (OAuth 2.1 §3.2).
 
-use grantlog_core::{app::issue::IssuedTokens, protocol::token_request::TokenRequest};
+use grantlog_core::{app::issue::IssuedTokens, protocol::TokenRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{authenticate_client, form, use_case_error, worded};
 use crate::{
     app::{App, positioned},
-    oauth_error::{OAuthErrorBody, OAuthProblem},
+    oauth_error::{OAuthErrorBody, OAuthFailure},
     reply::{self, Response},
     request::Request,
 };
@@ -81,18 +81,18 @@ pub struct TokenForm {
 /// Get tokens.
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "issueTokens",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    security((), ("client_basic" = [])),
+    security((), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "Tokens.", body = TokenResponse),
         (status = 400, description = "The request or the grant is not valid (RFC 6749 §5.2).", body = OAuthErrorBody),
         (status = 401, description = "The client is not authenticated.", body = OAuthErrorBody),
         (status = "4XX", description = "The request is too large or too frequent.", body = OAuthErrorBody),
         (status = 503, description = "Try again.", body = OAuthErrorBody)))]
-pub async fn token(app: App, request: Request) -> Result<Response, OAuthProblem> {
+pub async fn token(app: App, request: Request) -> Result<Response, OAuthFailure> {
     let params = form(&request)?;
     let (client, context) = authenticate_client(&app, &request, &params).await?;
     let authority = &app.authority;
-    let issued = match TokenRequest::parse(&params).map_err(worded)? {
+    let issued = match TokenRequest::parse(&params).map_err(|error| worded(&error, false))? {
         TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
             authority.redeem_code(&context, &client, code.expose(), redirect_uri, code_verifier).await
         }

@@ -1,6 +1,6 @@
 //! The JWK Set (RFC 7517 §5).
 
-use grantlog_core::keys::signing;
+use grantlog_core::keys;
 use utoipa::ToSchema;
 
 use crate::{
@@ -29,5 +29,5 @@ pub struct JwkSet {
     responses((status = 200, description = "The keys.", body = JwkSet), (status = "4XX", description = "The request is not valid.", body = ProblemBody)))]
 pub async fn jwks(app: App, _: Request) -> Result<Response, Problem> {
     let keys = app.authority.key_directory().keys();
-    Ok(reply::ok(&signing::jwk_set(&keys, app.authority.now())).cache_for(MAX_AGE))
+    Ok(reply::ok(&keys::jwk_set(&keys, app.authority.now())).cache_for(MAX_AGE))
 }

@@ -4,6 +4,7 @@ use crate::keys::SecretHash;
 
 /// What an API key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Manage clients, keys and grants.
@@ -14,6 +15,18 @@ pub enum Role {
     ResourceServer,
     /// Read the history.
     Auditor,
+}
+
+impl Role {
+    /// The role as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Consent => "consent",
+            Self::ResourceServer => "resource_server",
+            Self::Auditor => "auditor",
+        }
+    }
 }
 
 /// What happens to an API key.

@@ -1,0 +1,107 @@
+//! Every endpoint there is: the route table, hot ones first, and the document that describes them.
+
+use http::Method;
+use utoipa::OpenApi;
+
+use crate::{
+    admin::{api_keys, clients, grants, signing_keys},
+    app::App,
+    authorization_requests,
+    health::{self, Metrics},
+    oauth::{authorization, authorization_response, introspection, metadata, revocation, token},
+    oidc::{jwks, userinfo},
+    openapi,
+    routes::{Route, Table},
+    site::{Site, SiteOptions},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        introspection::introspect,
+        token::token,
+        userinfo::userinfo,
+        userinfo::userinfo_by_post,
+        jwks::jwks,
+        revocation::revoke,
+        authorization_requests::create,
+        authorization_requests::read,
+        authorization_requests::attest,
+        authorization_requests::decide,
+        authorization::authorize,
+        authorization::authorize_by_post,
+        authorization_response::respond,
+        metadata::oauth_metadata,
+        metadata::openid_configuration,
+        grants::list,
+        grants::revoke,
+        clients::register,
+        clients::list,
+        clients::read,
+        clients::update,
+        clients::delete,
+        clients::suspend,
+        clients::resume,
+        clients::start_secret_rotation,
+        clients::complete_secret_rotation,
+        clients::cancel_secret_rotation,
+        api_keys::create,
+        api_keys::list,
+        api_keys::revoke,
+        signing_keys::list,
+        signing_keys::rotate
+    ),
+    components(schemas(authorization_requests::resource::AuthorizationRequest))
+)]
+struct Endpoints;
+
+/// The OpenAPI document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    openapi::assemble([Endpoints::openapi()])
+}
+
+/// The route table for this issuer.
+pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::Error> {
+    let table = Table::new()
+        .with(Route::new(Method::POST, introspection::PATH, introspection::introspect).oauth().unlimited())
+        .with(Route::new(Method::POST, token::PATH, token::token).oauth().cors())
+        .with(Route::new(Method::GET, userinfo::PATH, userinfo::userinfo).oauth().cors())
+        .with(Route::new(Method::POST, userinfo::PATH, userinfo::userinfo_by_post).oauth().cors())
+        .with(Route::new(Method::GET, jwks::PATH, jwks::jwks).cors())
+        .with(Route::new(Method::POST, revocation::PATH, revocation::revoke).oauth().cors())
+        .with(Route::new(Method::POST, authorization_requests::CREATE, authorization_requests::create).unlimited())
+        .with(Route::new(Method::GET, authorization_requests::READ, authorization_requests::read).unlimited())
+        .with(Route::new(Method::PUT, authorization_requests::ATTEST, authorization_requests::attest).unlimited())
+        .with(Route::new(Method::POST, authorization_requests::DECISION, authorization_requests::decide).unlimited())
+        .route(Method::GET, authorization::PATH, authorization::authorize)
+        .route(Method::POST, authorization::PATH, authorization::authorize_by_post)
+        .route(Method::GET, authorization_response::PATH, authorization_response::respond)
+        .with(Route::new(Method::GET, metadata::OAUTH, metadata::oauth_metadata).cors())
+        .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
+        .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
+        .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
+        .route(Method::POST, clients::COLLECTION, clients::register)
+        .route(Method::GET, clients::COLLECTION, clients::list)
+        .route(Method::GET, clients::ITEM, clients::read)
+        .route(Method::PUT, clients::ITEM, clients::update)
+        .route(Method::DELETE, clients::ITEM, clients::delete)
+        .route(Method::POST, clients::SUSPEND, clients::suspend)
+        .route(Method::POST, clients::RESUME, clients::resume)
+        .route(Method::POST, clients::SECRET_ROTATION, clients::start_secret_rotation)
+        .route(Method::POST, clients::SECRET_ROTATION_COMPLETE, clients::complete_secret_rotation)
+        .route(Method::DELETE, clients::SECRET_ROTATION, clients::cancel_secret_rotation)
+        .route(Method::POST, api_keys::COLLECTION, api_keys::create)
+        .route(Method::GET, api_keys::COLLECTION, api_keys::list)
+        .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)
+        .route(Method::GET, signing_keys::COLLECTION, signing_keys::list)
+        .route(Method::POST, signing_keys::ROTATE, signing_keys::rotate);
+    let table = metadata::paths_for_issuer_path(issuer)
+        .iter()
+        .fold(table, |table, path| table.with(Route::new(Method::GET, path, metadata::oauth_metadata).cors()));
+    openapi::routes(health::routes(table, metrics), &document())
+}
+
+/// What answers requests.
+pub fn site(app: App, metrics: Metrics, options: SiteOptions) -> Result<Site, serde_json::Error> {
+    Ok(table(app.issuer(), metrics)?.into_site(app, options))
+}
