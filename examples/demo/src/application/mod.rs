@@ -15,8 +15,8 @@ use uuid::Uuid;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use self::grantlog::{AuthorizationRequest, CallError, Decision, Grantlog, Next, State};
-use self::pages::{ConnectedAppsPage, ConsentPage, FormPostPage, LoginPage, LoginReason, MessagePage, Visitor, words};
+use self::grantlog::{AuthorizationRequest, CallError, Decision, Grantlog, Next, RequestedScope, State};
+use self::pages::{ConnectedAppsPage, ConsentPage, FormPostPage, LoginPage, LoginReason, MessagePage, Visitor};
 use self::people::LoggedIn;
 use crate::DemoConfig;
 use crate::web::{self, Fields, Page, Sessions, page, random, same_secret, see_other};
@@ -267,7 +267,7 @@ impl Application {
             Some("allow") if !chosen.is_empty() => Decision::Approve { scopes: chosen },
             _ => Decision::Deny,
         };
-        let texts: Vec<&str> = request.scopes.iter().map(words).collect();
+        let texts: Vec<&str> = request.scopes.iter().map(RequestedScope::words).collect();
         let subject = visit.session.subject();
         match self.grantlog.decide(id, decision, subject.as_ref(), visit.session.binding_of(id), &texts.join("\n")).await {
             // Decided before, perhaps in another tab: the first answer stands, and leads somewhere as well.

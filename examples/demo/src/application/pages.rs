@@ -89,9 +89,18 @@ fn why(reason: &str) -> Option<&'static str> {
     }
 }
 
-/// The words a scope is shown with: what the person reads is also what is hashed as evidence.
-pub fn words(scope: &RequestedScope) -> &str {
-    if scope.description.is_empty() { &scope.scope } else { &scope.description }
+impl RequestedScope {
+    /// The words it is shown with: what the person reads is also what is hashed as evidence.
+    pub fn words(&self) -> &str {
+        if self.description.is_empty() { &self.scope } else { &self.description }
+    }
+}
+
+impl Grant {
+    /// Since when, as people write it.
+    fn since(&self) -> Option<String> {
+        Some(self.consented_at?.strftime("%-d %B %Y, %H:%M UTC").to_string())
+    }
 }
 
 #[derive(Template)]
@@ -99,11 +108,6 @@ pub fn words(scope: &RequestedScope) -> &str {
 pub struct ConnectedAppsPage<'a> {
     pub visitor: Visitor<'a>,
     pub grants: &'a [Grant],
-}
-
-/// A moment as people write it.
-fn day(at: &jiff::Timestamp) -> String {
-    at.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 /// A page that says what happened and what can be done now.
