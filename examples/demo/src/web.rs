@@ -30,12 +30,12 @@ pub enum Page {
 impl Page {
     fn content_security_policy(self) -> &'static str {
         match self {
-            Self::Plain => "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+            Self::Plain => "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
             // Browsers apply form-action to the redirects that follow a form as well. A consent form ends at the client's
             // redirect URI, which may be any https URL or an app's own scheme, so on these pages the directive must be absent:
             // with it the person presses "Allow" and nothing happens.
-            Self::MayLeave => "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-            Self::AutoSubmit => "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+            Self::MayLeave => "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+            Self::AutoSubmit => "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'",
         }
     }
 }
@@ -81,13 +81,20 @@ pub fn see_other(location: &str) -> Response {
     response
 }
 
-/// The stylesheet, and the one line of script.
+/// The stylesheet, the icon, and the one line of script.
 pub fn assets() -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
-    let style = warp::path!("assets" / "style.css")
-        .map(|| reply(StatusCode::OK, "text/css; charset=utf-8", include_str!("../assets/style.css").to_owned()));
-    let script = warp::path!("assets" / "form_post.js")
-        .map(|| reply(StatusCode::OK, "text/javascript; charset=utf-8", include_str!("../assets/form_post.js").to_owned()));
-    warp::get().and(style.or(script).unify())
+    let asset = |name: &'static str, content_type: &'static str, body: &'static str| {
+        warp::path("assets")
+            .and(warp::path(name))
+            .and(warp::path::end())
+            .and(warp::get())
+            .map(move || reply(StatusCode::OK, content_type, body.to_owned()))
+    };
+    asset("style.css", "text/css; charset=utf-8", include_str!("../assets/style.css"))
+        .or(asset("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")))
+        .unify()
+        .or(asset("form_post.js", "text/javascript; charset=utf-8", include_str!("../assets/form_post.js")))
+        .unify()
 }
 
 /// What no route took.

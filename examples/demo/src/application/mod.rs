@@ -333,7 +333,7 @@ fn show(visit: &Visit, request: &AuthorizationRequest) -> Response {
 fn leave(visit: &Visit, request: &AuthorizationRequest) -> Response {
     match (&request.form_post, &request.redirect_to) {
         (Some(form), _) => {
-            let form_page = FormPostPage { visitor: visit.session.visitor(), form, client_name: client_name(request) };
+            let form_page = FormPostPage { form, client_name: client_name(request) };
             page(StatusCode::OK, &form_page, Page::AutoSubmit)
         }
         (None, Some(location)) => see_other(location),

@@ -124,7 +124,6 @@ pub struct MessagePage<'a> {
 #[derive(Template)]
 #[template(path = "application/form_post.html")]
 pub struct FormPostPage<'a> {
-    pub visitor: Visitor<'a>,
     pub form: &'a FormPost,
     pub client_name: &'a str,
 }
