@@ -30,12 +30,16 @@ pub enum Page {
 impl Page {
     fn content_security_policy(self) -> &'static str {
         match self {
-            Self::Plain => "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+            Self::Plain => {
+                "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+            }
             // Browsers apply form-action to the redirects that follow a form as well. A consent form ends at the client's
             // redirect URI, which may be any https URL or an app's own scheme, so on these pages the directive must be absent:
             // with it the person presses "Allow" and nothing happens.
             Self::MayLeave => "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-            Self::AutoSubmit => "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+            Self::AutoSubmit => {
+                "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+            }
         }
     }
 }

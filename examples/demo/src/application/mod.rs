@@ -321,7 +321,9 @@ fn go_on(visit: &Visit, request: &AuthorizationRequest) -> Response {
 fn show(visit: &Visit, request: &AuthorizationRequest) -> Response {
     match (request.state, request.next) {
         (State::Expired, _) => expired_page(visit, request),
-        (State::Superseded, _) => message(visit, StatusCode::GONE, "This page is out of date", "You started again in another tab. Go on there."),
+        (State::Superseded, _) => {
+            message(visit, StatusCode::GONE, "This page is out of date", "You started again in another tab. Go on there.")
+        }
         (_, Next::Redirect) => leave(visit, request),
         (_, Next::ShowError) => error_page(visit, request),
         (_, Next::Consent) => consent_page(visit, request),
@@ -364,7 +366,9 @@ fn expired_page(visit: &Visit, request: &AuthorizationRequest) -> Response {
         title: "That took a little too long",
         text: match restart {
             Some(_) => "For your safety a connection has to be finished within a few minutes. Nothing was shared. You can start again.",
-            None => "For your safety a connection has to be finished within a few minutes. Nothing was shared. Go back to the app and start again.",
+            None => {
+                "For your safety a connection has to be finished within a few minutes. Nothing was shared. Go back to the app and start again."
+            }
         },
         details: None,
         link: restart.map(|link| (link, "Start again")),
@@ -420,7 +424,12 @@ fn failure_page(visit: &Visit, failure: &Failure) -> Response {
         }
         Failure::Call(error) => {
             tracing::warn!(%error, "a call to grantlog failed");
-            message(visit, StatusCode::SERVICE_UNAVAILABLE, "We cannot do this right now", "Please try again in a minute. Nothing was lost or shared.")
+            message(
+                visit,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "We cannot do this right now",
+                "Please try again in a minute. Nothing was lost or shared.",
+            )
         }
     }
 }
@@ -429,8 +438,7 @@ fn message(visit: &Visit, status: StatusCode, title: &str, text: &str) -> Respon
     page(status, &MessagePage { visitor: visit.session.visitor(), title, text, details: None, link: None }, Page::Plain)
 }
 
-const LOGIN: LoginReason =
-    LoginReason { title: "Log in", text: "Welcome back to Sundial Notes.", ask_code: false, may_continue: false };
+const LOGIN: LoginReason = LoginReason { title: "Log in", text: "Welcome back to Sundial Notes.", ask_code: false, may_continue: false };
 
 /// Why the login page is shown.
 fn login_reason(next: Next) -> &'static LoginReason {

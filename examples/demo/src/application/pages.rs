@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::grantlog::{AuthorizationRequest, ClientIdentity, FormPost, Grant, RequestedScope};
 use super::people::{LoggedIn, ONE_TIME_CODE, PEOPLE, Person};
+use crate::NOTES_SCOPE;
 use crate::web::web_link;
 
 /// What every page's header and forms need.
@@ -97,6 +98,18 @@ impl RequestedScope {
 }
 
 impl Grant {
+    /// What the app may do, in plain words.
+    fn may(&self) -> impl Iterator<Item = &str> {
+        self.scope.split_whitespace().map(|scope| match scope {
+            "openid" => "Know who you are",
+            "profile" => "See your name",
+            "email" => "See your e-mail address",
+            "offline_access" => "Keep this access while you are away",
+            _ if scope == NOTES_SCOPE.0 => NOTES_SCOPE.1,
+            other => other,
+        })
+    }
+
     /// Since when, as people write it.
     fn since(&self) -> Option<String> {
         Some(self.consented_at?.strftime("%-d %B %Y, %H:%M UTC").to_string())

@@ -186,9 +186,9 @@ impl Client {
 
     /// And back, with a code or with an error.
     async fn callback(&self, visit: &mut Visit, answer: &Fields) -> Result<News, OAuthError> {
-        let attempt = self.take_attempt(visit, answer.get("state").unwrap_or_default()).ok_or(OAuthError::Untrusted(
-            "This browser did not ask for that answer, or it was used already.",
-        ))?;
+        let attempt = self
+            .take_attempt(visit, answer.get("state").unwrap_or_default())
+            .ok_or(OAuthError::Untrusted("This browser did not ask for that answer, or it was used already."))?;
         self.oauth.check_issuer(answer.get("iss"))?;
         if let Some(error) = answer.get("error") {
             let description = answer.get("error_description").map(str::to_owned);
@@ -287,7 +287,9 @@ fn explain(error: &OAuthError) -> News {
 fn plain_words(error: &str) -> (&'static str, &'static str) {
     match error {
         "access_denied" => ("You said no", "That is fine: nothing was shared, and we got no token. You can connect whenever you like."),
-        "invalid_grant" => ("Access has ended", "You disconnected us, or it expired. We can no longer get tokens; connect again if you like."),
+        "invalid_grant" => {
+            ("Access has ended", "You disconnected us, or it expired. We can no longer get tokens; connect again if you like.")
+        }
         "login_required" | "consent_required" | "interaction_required" | "account_selection_required" => {
             ("You have to be asked first", "This could not be done without showing you a page. Connect again.")
         }

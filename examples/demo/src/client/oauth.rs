@@ -89,7 +89,11 @@ impl OAuth {
 
     /// RFC 9207 §2.4: the answer must come from the server that was asked.
     pub fn check_issuer(&self, iss: Option<&str>) -> Result<(), OAuthError> {
-        if iss == Some(self.issuer.as_str()) { Ok(()) } else { Err(OAuthError::Untrusted("The answer came from another server than the one that was asked.")) }
+        if iss == Some(self.issuer.as_str()) {
+            Ok(())
+        } else {
+            Err(OAuthError::Untrusted("The answer came from another server than the one that was asked."))
+        }
     }
 
     /// Turn the code into tokens (RFC 6749 §4.1.3).

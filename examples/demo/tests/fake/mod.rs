@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use warp::Filter;
@@ -29,7 +29,7 @@ pub struct Memory {
     pub overlay: Value,
     /// The client's name.
     pub client_name: String,
-    /// What was called, `"METHOD /path"` and the body.
+    /// What was called: `METHOD /path`, and the body.
     pub calls: Vec<(String, Value)>,
     requests: HashMap<String, Request>,
     grants: Vec<Value>,
@@ -61,13 +61,11 @@ impl Fake {
         let memory = Memory { client_name: "Postcard Press".to_owned(), ..Memory::default() };
         let fake = Self { issuer: format!("http://{at}"), demo_url: demo_url.to_owned(), memory: Arc::new(Mutex::new(memory)) };
         let answering = fake.clone();
-        let routes = warp::method()
-            .and(warp::path::full())
-            .and(warp::header::headers_cloned())
-            .and(warp::body::bytes())
-            .map(move |method, path: warp::path::FullPath, headers, body: warp::hyper::body::Bytes| {
+        let routes = warp::method().and(warp::path::full()).and(warp::header::headers_cloned()).and(warp::body::bytes()).map(
+            move |method, path: warp::path::FullPath, headers, body: warp::hyper::body::Bytes| {
                 answering.answer(&method, path.as_str(), &headers, &body)
-            });
+            },
+        );
         tokio::spawn(warp::serve(routes).incoming(listener).run());
         Ok(fake)
     }
@@ -133,7 +131,7 @@ impl Fake {
             return reply(409, &json!({ "detail": "decided", "authorization_request": request.resource }));
         }
         let part = |name: &str| request.query.get(name).cloned().unwrap_or_default();
-        let mut back = url::form_urlencoded::Serializer::new(String::new());
+        let mut back = form_urlencoded::Serializer::new(String::new());
         if decision["decision"] == "approve" {
             let code = Uuid::now_v7().to_string();
             let scope: Vec<&str> = decision["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -167,13 +165,15 @@ impl Fake {
             },
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-        let claims = json!({ "iss": self.issuer, "sub": "sub_1", "aud": CLIENT_ID, "exp": now + 600, "scope": scope, "jti": Uuid::now_v7() });
+        let claims =
+            json!({ "iss": self.issuer, "sub": "sub_1", "aud": CLIENT_ID, "exp": now + 600, "scope": scope, "jti": Uuid::now_v7() });
         let mut id_claims = json!({ "iss": self.issuer, "sub": "sub_1", "aud": CLIENT_ID, "exp": now + 600, "name": "Ana Lindqvist" });
         id_claims["nonce"] = json!(nonce);
         let (access, refresh) = (jwt(&claims), format!("glr_{}", Uuid::now_v7().simple()));
         memory.tokens.insert(access.clone(), scope.clone());
         memory.tokens.insert(refresh.clone(), scope.clone());
-        let mut answer = json!({ "access_token": access, "token_type": "Bearer", "expires_in": 600, "refresh_token": refresh, "scope": scope });
+        let mut answer =
+            json!({ "access_token": access, "token_type": "Bearer", "expires_in": 600, "refresh_token": refresh, "scope": scope });
         if part("grant_type") == "authorization_code" {
             answer["id_token"] = json!(jwt(&id_claims));
         }
@@ -254,8 +254,8 @@ fn problem(status: u16, detail: &str) -> Response {
 
 fn reply(status: u16, body: &Value) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = [("grantlog-request-id", "req_1"), ("grantlog-position", "7")];
-    let [id, position] = headers.map(|(name, value)| (name, value));
-    let reply = warp::reply::with_status(warp::reply::json(body), status);
-    warp::reply::with_header(warp::reply::with_header(reply, id.0, id.1), position.0, position.1).into_response()
+    let mut response = warp::reply::with_status(warp::reply::json(body), status).into_response();
+    response.headers_mut().insert("grantlog-request-id", HeaderValue::from_static("req_1"));
+    response.headers_mut().insert("grantlog-position", HeaderValue::from_static("7"));
+    response
 }
