@@ -122,8 +122,9 @@ pub async fn serve(
     let issuer = absolute_url("issuer", &mut config.issuer)?;
     absolute_url("public_url", &mut config.public_url)?;
     let config = Arc::new(config);
-    // None of the parties has a reason to follow a redirect of a back-channel call.
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).build()?;
+    // Back-channel calls go straight to grantlog: no redirects, no proxy.
+    let http =
+        reqwest::Client::builder().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
 
     let shared = Arc::clone(&config);
     let index = warp::path::end()

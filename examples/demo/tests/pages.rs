@@ -296,7 +296,7 @@ async fn another_browser_cannot_take_over_a_request() -> Result<(), Failed> {
     let mut other = Browser::new(starter.demo.clone())?;
     let theirs = other.visit(&format!("/interaction?authorization_request={id}")).await?;
     let got = other.press(&theirs, "/login", &[("user", "ben"), ("password", "ben-demo")]).await?;
-    assert_eq!(got.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(got.status, StatusCode::BAD_REQUEST);
     got.shows("another browser");
     Ok(())
 }

@@ -76,8 +76,7 @@ impl ClientIdentity {
 #[derive(Clone, Debug, Deserialize)]
 pub struct RequestedScope {
     pub scope: String,
-    #[serde(default)]
-    pub description: String,
+    pub description: Option<String>,
     pub grantable: bool,
     #[serde(default)]
     pub already_granted: bool,
@@ -193,7 +192,7 @@ impl Grantlog {
         };
         put(&mut body, "subject", subject.cloned());
         put(&mut body, "browser_binding", binding);
-        let hash: String = crate::web::sha256(texts).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hexadecimal(&crate::web::sha256(texts));
         put(&mut body, "shown", Some(json!({ "ui_build": env!("CARGO_PKG_VERSION"), "locale": "en", "texts_sha256": hash })));
         self.resource(self.call(Method::POST, &["authorization-requests", &id.to_string(), "decision"]).json(&body)).await
     }
@@ -255,6 +254,11 @@ async fn refusal(answer: reqwest::Response) -> CallError {
 
 fn header(answer: &reqwest::Response, name: &str) -> Option<String> {
     answer.headers().get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 /// Optional members are left out, not sent as null.

@@ -149,7 +149,7 @@ impl Application {
             // A form from another site comes without our Lax cookie, so ask the browser to come again with GET.
             Action::AuthorizeByPost(query) => Ok(see_other(&format!("/authorize?{query}"))),
             Action::Interaction(query) => self.interaction(visit, &query).await,
-            Action::ShowLogin => Ok(self.show_login(visit)),
+            Action::ShowLogin => Ok(show_login(visit)),
             Action::Login(form) => self.login(visit, &form).await,
             Action::ContinueAs(form) => self.continue_as(visit, &form).await,
             Action::SwitchAccount(form) => self.switch_account(visit, &form).await,
@@ -201,13 +201,6 @@ impl Application {
             return Ok(request);
         }
         Ok(self.grantlog.attest(id, visit.session.subject().as_ref(), visit.session.binding_of(id)).await?)
-    }
-
-    fn show_login(&self, visit: &Visit) -> Response {
-        if visit.session.logged_in.is_some() {
-            return see_other("/connected-apps");
-        }
-        page(StatusCode::OK, &LoginPage::new(visit.session.visitor(), None, &LOGIN, ""), Page::Plain)
     }
 
     /// Step 3, when nobody is logged in or not well enough: log in as always, then tell grantlog who it is.
@@ -307,6 +300,14 @@ impl Application {
             session.csrf = random();
         });
     }
+}
+
+/// Logging in without any client involved.
+fn show_login(visit: &Visit) -> Response {
+    if visit.session.logged_in.is_some() {
+        return see_other("/connected-apps");
+    }
+    page(StatusCode::OK, &LoginPage::new(visit.session.visitor(), None, &LOGIN, ""), Page::Plain)
 }
 
 /// After a step: leave for the client, or show the next page at its own URL.
@@ -420,7 +421,9 @@ fn failure_page(visit: &Visit, failure: &Failure) -> Response {
                 details: Some(details),
                 link: None,
             };
-            page(StatusCode::BAD_GATEWAY, &refused, Page::Plain)
+            // 401 means that the application's own key is wrong, which is nothing the person did.
+            let ours = *status == 401 || *status >= 500;
+            page(if ours { StatusCode::BAD_GATEWAY } else { StatusCode::BAD_REQUEST }, &refused, Page::Plain)
         }
         Failure::Call(error) => {
             tracing::warn!(%error, "a call to grantlog failed");

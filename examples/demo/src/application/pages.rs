@@ -93,7 +93,7 @@ fn why(reason: &str) -> Option<&'static str> {
 impl RequestedScope {
     /// The words it is shown with: what the person reads is also what is hashed as evidence.
     pub fn words(&self) -> &str {
-        if self.description.is_empty() { &self.scope } else { &self.description }
+        self.description.as_deref().filter(|words| !words.is_empty()).unwrap_or(&self.scope)
     }
 }
 

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::web;
 
 /// Somebody with an account.
-#[derive(Debug)]
 pub struct Person {
     /// The application's own id of the person; this is what grantlog calls the subject's id.
     pub id: &'static str,

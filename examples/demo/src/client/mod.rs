@@ -249,13 +249,11 @@ fn not_connected() -> News {
 
 async fn api_answer(answer: reqwest::Response) -> News {
     let status = answer.status();
-    let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let challenge = challenge.map(|challenge| format!("WWW-Authenticate: {challenge}\n")).unwrap_or_default();
     let body: Value = answer.json().await.unwrap_or_default();
-    let mut transcript = format!("GET /api/notes\n{status}\n");
-    if let Some(challenge) = challenge {
-        transcript += &format!("WWW-Authenticate: {challenge}\n");
-    }
-    transcript += &format!("\n{}", serde_json::to_string_pretty(&body).unwrap_or_default());
+    let body = serde_json::to_string_pretty(&body).unwrap_or_default();
+    let transcript = format!("GET /api/notes\n{status}\n{challenge}\n{body}");
     let news = match status.as_u16() {
         200 => News::good("The API answered", "These notes can go on postcards."),
         401 => News::bad(

@@ -148,14 +148,12 @@ impl OAuth {
     fn authenticated(&self, call: RequestBuilder, form: &[(&str, &str)]) -> RequestBuilder {
         // RFC 6749 §2.3.1: both halves are form-encoded first, or a colon in the id would shift the boundary.
         let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        match &self.client_secret {
-            Some(secret) => call.basic_auth(encode(&self.client_id), Some(encode(secret))).form(form),
-            None => {
-                let mut form = form.to_vec();
-                form.push(("client_id", &self.client_id));
-                call.form(&form)
-            }
+        if let Some(secret) = &self.client_secret {
+            return call.basic_auth(encode(&self.client_id), Some(encode(secret))).form(form);
         }
+        let mut form = form.to_vec();
+        form.push(("client_id", &self.client_id));
+        call.form(&form)
     }
 
     /// OpenID Connect Core §3.1.3.7, without the signature: the token came straight from the token endpoint, over a
