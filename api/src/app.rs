@@ -65,14 +65,18 @@ impl Inner {
         let Some(header) = request.header("authorization")? else {
             return Err(Problem::unauthenticated("Send an API key: `Authorization: Bearer glk_…`."));
         };
-        let bearer = BearerToken::from_header(header).map_err(|_| Problem::unauthenticated("The Authorization header holds no bearer token."))?;
+        let bearer =
+            BearerToken::from_header(header).map_err(|_| Problem::unauthenticated("The Authorization header holds no bearer token."))?;
         let key = self.authority.authenticate_api_key(bearer.expose()).await.map_err(unavailable)?;
         let key = key.ok_or_else(|| Problem::unauthenticated("The API key is unknown or revoked."))?;
         self.limits.check_api_key(key.id)?;
         if roles.contains(&key.role) {
             return Ok(key);
         }
-        Err(Problem::forbidden(format!("This needs an API key with the role {}.", roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or "))))
+        Err(Problem::forbidden(format!(
+            "This needs an API key with the role {}.",
+            roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
+        )))
     }
 
     /// Waits until the read side has what the caller has seen elsewhere (`Grantlog-Min-Position`).
@@ -80,7 +84,9 @@ impl Inner {
         let Some(position) = request.min_position()? else { return Ok(()) };
         match self.live.wait_for(Position(position), VISIBILITY_TIMEOUT).await {
             Ok(()) => Ok(()),
-            Err(late) => Err(Problem::new(ProblemCode::Unavailable, "The read side has not come to this position yet.").retry_after(1).caused_by(late)),
+            Err(late) => Err(Problem::new(ProblemCode::Unavailable, "The read side has not come to this position yet.")
+                .retry_after(1)
+                .caused_by(late)),
         }
     }
 }

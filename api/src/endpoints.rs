@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use crate::{
     admin::{api_keys, clients, grants, signing_keys},
     app::App,
-    authorization_requests,
+    authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
     oauth::{authorization, authorization_response, introspection, metadata, revocation, token},
     oidc::{jwks, userinfo},
@@ -24,10 +24,10 @@ use crate::{
         userinfo::userinfo_by_post,
         jwks::jwks,
         revocation::revoke,
-        authorization_requests::create,
-        authorization_requests::read,
-        authorization_requests::attest,
-        authorization_requests::decide,
+        create::create,
+        read::read,
+        subject::attest,
+        decide::decide,
         authorization::authorize,
         authorization::authorize_by_post,
         authorization_response::respond,
@@ -51,7 +51,7 @@ use crate::{
         signing_keys::list,
         signing_keys::rotate
     ),
-    components(schemas(authorization_requests::resource::AuthorizationRequest))
+    components(schemas(resource::AuthorizationRequest))
 )]
 struct Endpoints;
 
@@ -69,10 +69,10 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::POST, userinfo::PATH, userinfo::userinfo_by_post).oauth().cors())
         .with(Route::new(Method::GET, jwks::PATH, jwks::jwks).cors())
         .with(Route::new(Method::POST, revocation::PATH, revocation::revoke).oauth().cors())
-        .with(Route::new(Method::POST, authorization_requests::CREATE, authorization_requests::create).unlimited())
-        .with(Route::new(Method::GET, authorization_requests::READ, authorization_requests::read).unlimited())
-        .with(Route::new(Method::PUT, authorization_requests::ATTEST, authorization_requests::attest).unlimited())
-        .with(Route::new(Method::POST, authorization_requests::DECISION, authorization_requests::decide).unlimited())
+        .with(Route::new(Method::POST, create::CREATE, create::create).unlimited())
+        .with(Route::new(Method::GET, read::READ, read::read).unlimited())
+        .with(Route::new(Method::PUT, subject::ATTEST, subject::attest).unlimited())
+        .with(Route::new(Method::POST, decide::DECISION, decide::decide).unlimited())
         .route(Method::GET, authorization::PATH, authorization::authorize)
         .route(Method::POST, authorization::PATH, authorization::authorize_by_post)
         .route(Method::GET, authorization_response::PATH, authorization_response::respond)

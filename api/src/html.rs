@@ -16,8 +16,12 @@ pub struct ScriptedPage {
 
 /// A form that posts these fields to `action` by itself, or by its button.
 pub fn form_post(action: &str, fields: &[(&'static str, String)]) -> ScriptedPage {
-    let inputs: String = fields.iter().map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value))).collect();
-    let body = format!("<form method=\"post\" action=\"{}\">{inputs}<p>You are being sent back to the application.</p><button>Continue</button></form><script>{SUBMIT}</script>", escape(action));
+    let inputs: String =
+        fields.iter().map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value))).collect();
+    let body = format!(
+        "<form method=\"post\" action=\"{}\">{inputs}<p>You are being sent back to the application.</p><button>Continue</button></form><script>{SUBMIT}</script>",
+        escape(action)
+    );
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, SUBMIT.as_bytes());
     ScriptedPage { html: page("Continue", &body), script_sha256: BASE64_STANDARD.encode(hash) }
 }
@@ -33,7 +37,9 @@ pub fn error(code: &str, description: &str) -> String {
 }
 
 fn page(title: &str, body: &str) -> String {
-    format!("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title></head><body>{body}</body></html>")
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title></head><body>{body}</body></html>"
+    )
 }
 
 /// Text inside elements and quoted attributes (HTML Standard §13.3).

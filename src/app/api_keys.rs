@@ -22,7 +22,13 @@ pub struct AuthenticatedApiKey {
 
 impl Authority {
     /// Makes an API key. The secret is shown this once.
-    pub async fn create_api_key(&self, context: &Context, name: &str, role: Role, audience: Option<String>) -> Result<(ApiKeyId, Secret), UseCaseError<ApiKeyRefusal>> {
+    pub async fn create_api_key(
+        &self,
+        context: &Context,
+        name: &str,
+        role: Role,
+        audience: Option<String>,
+    ) -> Result<(ApiKeyId, Secret), UseCaseError<ApiKeyRefusal>> {
         let id = ApiKeyId(self.outside.entropy.uuid_v7(self.now()));
         let api_key = keys::api_key(id, self.random());
         let secret = self.hasher.hash(api_key.expose());
@@ -43,7 +49,9 @@ impl Authority {
         let key = self.api_keys.load(&self.outside, &id.stream()).await?;
         let proven = key.secret().is_some_and(|secret| self.hasher.verify(presented, secret));
         match key.role() {
-            Some(role) if proven && !key.is_revoked() => Ok(Some(AuthenticatedApiKey { id, role, audience: key.audience().map(str::to_owned) })),
+            Some(role) if proven && !key.is_revoked() => {
+                Ok(Some(AuthenticatedApiKey { id, role, audience: key.audience().map(str::to_owned) }))
+            }
             _ => Ok(None),
         }
     }

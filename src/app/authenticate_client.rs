@@ -40,11 +40,16 @@ pub struct InvalidClient(pub String);
 
 impl Authority {
     /// Checks what the client presented, by the method that it is registered with and no other.
-    pub async fn authenticate_client(&self, context: &Context, presented: &PresentedCredentials) -> Result<AuthenticatedClient, UseCaseError<InvalidClient>> {
+    pub async fn authenticate_client(
+        &self,
+        context: &Context,
+        presented: &PresentedCredentials,
+    ) -> Result<AuthenticatedClient, UseCaseError<InvalidClient>> {
         let refused = |why: &str| UseCaseError::Refused(InvalidClient(why.to_owned()));
         let id = claimed_client(presented).ok_or_else(|| refused("the assertion names no client, or another one than client_id"))?;
         let client = self.client(&id).await?;
-        let metadata = client.metadata().filter(|_| client.is_active()).ok_or_else(|| refused("the client is unknown, suspended or deleted"))?;
+        let metadata =
+            client.metadata().filter(|_| client.is_active()).ok_or_else(|| refused("the client is unknown, suspended or deleted"))?;
         if metadata.token_endpoint_auth_method != presented.method() {
             return Err(refused("the client is registered with another authentication method"));
         }
@@ -61,9 +66,16 @@ impl Authority {
     }
 
     /// Verifies a client assertion and spends its `jti`.
-    async fn use_assertion(&self, context: &Context, id: &ClientId, metadata: &ClientMetadata, jwt: &str) -> Result<(), UseCaseError<InvalidClient>> {
+    async fn use_assertion(
+        &self,
+        context: &Context,
+        id: &ClientId,
+        metadata: &ClientMetadata,
+        jwt: &str,
+    ) -> Result<(), UseCaseError<InvalidClient>> {
         let invalid = |why: String| UseCaseError::Refused(InvalidClient(why));
-        let claims = verify_with_registered_keys(metadata, jwt).ok_or_else(|| invalid("no registered key verifies the assertion".to_owned()))?;
+        let claims =
+            verify_with_registered_keys(metadata, jwt).ok_or_else(|| invalid("no registered key verifies the assertion".to_owned()))?;
         let rules = AssertionRules {
             client_id: id,
             issuer: &self.settings.issuer,

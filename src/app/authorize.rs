@@ -10,8 +10,8 @@ use crate::{
     domain::{
         AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
         authorization::{
-            AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationParameters, AuthorizationRefusal, AuthorizationState, ConsentReason, Decision, DenialError, Next,
-            ResponseMode, Shown, consent_required, next, silent_error,
+            AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationParameters, AuthorizationRefusal,
+            AuthorizationState, ConsentReason, Decision, DenialError, Next, ResponseMode, Shown, consent_required, next, silent_error,
         },
         grant::{CodeBinding, GrantCommand, GrantRefusal, RecordConsent},
         grant_reservation::{self, Reserve},
@@ -142,17 +142,28 @@ pub enum AuthorizeRefusal {
 
 impl Authority {
     /// Takes in an authorization request (RFC 6749 §4.1.1).
-    pub async fn start_authorization(&self, context: &Context, query: &[u8], entry: Entry) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
+    pub async fn start_authorization(
+        &self,
+        context: &Context,
+        query: &[u8],
+        entry: Entry,
+    ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
         let unproven = |why: String| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(RejectedRequest::unproven(why))));
         let params = Params::parse(query).map_err(|error| unproven(error.to_string()))?;
         let asked = ClientAndRedirect::parse(&params).map_err(|error| unproven(error.to_string()))?;
-        let client = self.active_client(&asked.client_id).await?.ok_or_else(|| unproven("the parameter client_id names no active client".to_owned()))?;
+        let client = self
+            .active_client(&asked.client_id)
+            .await?
+            .ok_or_else(|| unproven("the parameter client_id names no active client".to_owned()))?;
         let answer_to = asked.prove(&client, &params).map_err(|error| unproven(error.to_string()))?;
-        let refused = |error: AuthorizationError| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(self.rejected(&answer_to, &error))));
+        let refused =
+            |error: AuthorizationError| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(self.rejected(&answer_to, &error))));
         let request = AuthorizationRequest::parse(&params, &answer_to, &client).map_err(refused)?;
         let mut parameters = request.parameters;
         if let Some(id_token) = &request.id_token_hint {
-            let not_ours = || refused(AuthorizationError::new(AuthorizationErrorCode::InvalidRequest, "id_token_hint is not an ID token of this issuer"));
+            let not_ours = || {
+                refused(AuthorizationError::new(AuthorizationErrorCode::InvalidRequest, "id_token_hint is not an ID token of this issuer"))
+            };
             parameters.expected_subject = Some(self.subject_of_id_token(id_token.expose()).await?.ok_or_else(not_ours)?);
         }
         let now = self.now();
@@ -271,7 +282,13 @@ impl Authority {
         self.authorization(context, id).await
     }
 
-    fn approve(&self, scope: Scope, consent_reason: Option<ConsentReason>, shown: Option<Shown>, browser_binding: Option<String>) -> AuthorizationCommand {
+    fn approve(
+        &self,
+        scope: Scope,
+        consent_reason: Option<ConsentReason>,
+        shown: Option<Shown>,
+        browser_binding: Option<String>,
+    ) -> AuthorizationCommand {
         let acr_values_supported = self.settings.acr_values_supported.clone();
         AuthorizationCommand::Approve { scope, consent_reason, shown, browser_binding, acr_values_supported }
     }
@@ -295,7 +312,12 @@ impl Authority {
         };
         let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
         let acr_values_supported = self.settings.acr_values_supported.clone();
-        self.execute_authorization(context, id, AuthorizationCommand::Attest { attested, at_creation, browser_binding, acr_values_supported }).await
+        self.execute_authorization(
+            context,
+            id,
+            AuthorizationCommand::Attest { attested, at_creation, browser_binding, acr_values_supported },
+        )
+        .await
     }
 
     async fn register_subject(&self, context: &Context, external_id: &str) -> Result<SubjectId, Trouble> {
@@ -311,7 +333,12 @@ impl Authority {
 
     /// Opens or extends the grant of an approved request and issues its code. Repeating it is harmless: the grant
     /// issues one code per request, and the code is derived.
-    async fn complete(&self, context: &Context, id: AuthorizationId, authorization: Authorization) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+    async fn complete(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        authorization: Authorization,
+    ) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
         let (Some(Decision::Approved { scope, consent_reason, shown }), None) = (authorization.decision(), authorization.grant_id()) else {
             return Ok(authorization);
         };
@@ -350,7 +377,9 @@ impl Authority {
                 Ok(_) => return Ok(grant_id),
                 // A revoked grant stays revoked: the next consent opens another.
                 Err(UseCaseError::Refused(GrantRefusal::Revoked)) => grant_id = self.reserve_grant(context, &slot, Some(grant_id)).await?,
-                Err(UseCaseError::Refused(refusal)) => return Err(Trouble::Crypto(format!("a reserved grant refuses its own consent: {refusal}"))),
+                Err(UseCaseError::Refused(refusal)) => {
+                    return Err(Trouble::Crypto(format!("a reserved grant refuses its own consent: {refusal}")));
+                }
                 Err(UseCaseError::Trouble(trouble)) => return Err(trouble),
             }
         }
@@ -369,7 +398,9 @@ impl Authority {
 
     /// What the attested subject agreed to before; nothing while nobody is attested.
     async fn agreed_scope(&self, authorization: &Authorization) -> Result<Scope, Trouble> {
-        let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else { return Ok(Scope::default()) };
+        let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
+            return Ok(Scope::default());
+        };
         let slot = grant_reservation::stream_of(attested.subject, &parameters.client_id, attested.organization_id.as_ref());
         let Some(grant_id) = self.reservations.load(&self.outside, &slot).await?.grant_id() else { return Ok(Scope::default()) };
         let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
@@ -391,9 +422,13 @@ impl Authority {
     fn answer(&self, id: AuthorizationId, authorization: &Authorization) -> Option<Answer> {
         let parameters = authorization.parameters()?;
         match authorization.decision()? {
-            Decision::Denied { error } => {
-                Some(self.error_answer(parameters.redirect_uri.clone(), parameters.response_mode, parameters.state.as_deref(), AuthorizationErrorCode::from(*error).as_str(), error.description()))
-            }
+            Decision::Denied { error } => Some(self.error_answer(
+                parameters.redirect_uri.clone(),
+                parameters.response_mode,
+                parameters.state.as_deref(),
+                AuthorizationErrorCode::from(*error).as_str(),
+                error.description(),
+            )),
             Decision::Approved { .. } => {
                 let code = self.codec.code(CodeRef { grant_id: authorization.grant_id()?, authorization_id: id });
                 let told = vec![("code", code.expose().to_owned())];
@@ -404,15 +439,29 @@ impl Authority {
 
     fn rejected(&self, answer_to: &AnswerTo, error: &AuthorizationError) -> RejectedRequest {
         let (code, description) = (error.code().as_str(), error.description());
-        let answer = self.error_answer(answer_to.redirect_uri.clone(), answer_to.response_mode, answer_to.state.as_deref(), code, description);
+        let answer =
+            self.error_answer(answer_to.redirect_uri.clone(), answer_to.response_mode, answer_to.state.as_deref(), code, description);
         RejectedRequest { code, description: description.to_owned(), answer: Some(answer) }
     }
 
-    fn error_answer(&self, redirect_uri: RedirectUri, response_mode: ResponseMode, state: Option<&str>, code: &str, description: &str) -> Answer {
+    fn error_answer(
+        &self,
+        redirect_uri: RedirectUri,
+        response_mode: ResponseMode,
+        state: Option<&str>,
+        code: &str,
+        description: &str,
+    ) -> Answer {
         self.respond(redirect_uri, response_mode, state, vec![("error", code.to_owned()), ("error_description", description.to_owned())])
     }
 
-    fn respond(&self, redirect_uri: RedirectUri, response_mode: ResponseMode, state: Option<&str>, mut parameters: Vec<(&'static str, String)>) -> Answer {
+    fn respond(
+        &self,
+        redirect_uri: RedirectUri,
+        response_mode: ResponseMode,
+        state: Option<&str>,
+        mut parameters: Vec<(&'static str, String)>,
+    ) -> Answer {
         parameters.extend(state.map(|state| ("state", state.to_owned())));
         // RFC 9207 §2: every authorization response names the issuer.
         parameters.push(("iss", self.settings.issuer.clone()));
@@ -427,7 +476,12 @@ impl Authority {
         Ok(authorization)
     }
 
-    async fn execute_authorization(&self, context: &Context, id: AuthorizationId, command: AuthorizationCommand) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+    async fn execute_authorization(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        command: AuthorizationCommand,
+    ) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
         let executed = self.authorizations.execute(&self.outside, context, &id.stream(), &command).await;
         executed.map(|executed| executed.state).map_err(|error| error.map(AuthorizeRefusal::Authorization))
     }

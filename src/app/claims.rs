@@ -63,7 +63,8 @@ impl Authority {
         let Some(sealed) = sealed else { return Ok(Map::new()) };
         let Some(plain) = self.vault.open_sealed(sealed, FIELD).await? else { return Ok(Map::new()) };
         let mut claims: Map<String, Value> = serde_json::from_slice(&plain).map_err(|error| Trouble::Crypto(error.to_string()))?;
-        claims.retain(|name, _| CLAIMS_OF_SCOPES.iter().any(|(allowing, names)| scope.contains(allowing) && names.contains(&name.as_str())));
+        claims
+            .retain(|name, _| CLAIMS_OF_SCOPES.iter().any(|(allowing, names)| scope.contains(allowing) && names.contains(&name.as_str())));
         Ok(claims)
     }
 }

@@ -20,7 +20,11 @@ pub struct RegisteredClient {
 
 impl Authority {
     /// Registers a client (RFC 7591 §3.2.1, by an administrator).
-    pub async fn register_client(&self, context: &Context, metadata: ClientMetadata) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
+    pub async fn register_client(
+        &self,
+        context: &Context,
+        metadata: ClientMetadata,
+    ) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
         let client_id = ClientId::from(format!("client_{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
         let secret = match metadata.token_endpoint_auth_method {
             ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => Some(self.new_client_secret()),
@@ -32,7 +36,12 @@ impl Authority {
     }
 
     /// Replaces what is registered about a client.
-    pub async fn update_client(&self, context: &Context, client_id: &ClientId, metadata: ClientMetadata) -> Result<(), UseCaseError<ClientRefusal>> {
+    pub async fn update_client(
+        &self,
+        context: &Context,
+        client_id: &ClientId,
+        metadata: ClientMetadata,
+    ) -> Result<(), UseCaseError<ClientRefusal>> {
         self.execute_client(context, client_id, ClientCommand::Update { metadata }).await
     }
 
@@ -52,14 +61,22 @@ impl Authority {
     }
 
     /// Makes a second secret, good beside the first. It is shown this once.
-    pub async fn start_client_secret_rotation(&self, context: &Context, client_id: &ClientId) -> Result<Secret, UseCaseError<ClientRefusal>> {
+    pub async fn start_client_secret_rotation(
+        &self,
+        context: &Context,
+        client_id: &ClientId,
+    ) -> Result<Secret, UseCaseError<ClientRefusal>> {
         let (secret, hash) = self.new_client_secret();
         self.execute_client(context, client_id, ClientCommand::StartSecretRotation { secret: hash }).await?;
         Ok(secret)
     }
 
     /// Makes the second secret the only one.
-    pub async fn complete_client_secret_rotation(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+    pub async fn complete_client_secret_rotation(
+        &self,
+        context: &Context,
+        client_id: &ClientId,
+    ) -> Result<(), UseCaseError<ClientRefusal>> {
         self.execute_client(context, client_id, ClientCommand::CompleteSecretRotation).await
     }
 
@@ -73,7 +90,12 @@ impl Authority {
         Ok(self.clients.load(&self.outside, &client_id.stream()).await?)
     }
 
-    async fn execute_client(&self, context: &Context, client_id: &ClientId, command: ClientCommand) -> Result<(), UseCaseError<ClientRefusal>> {
+    async fn execute_client(
+        &self,
+        context: &Context,
+        client_id: &ClientId,
+        command: ClientCommand,
+    ) -> Result<(), UseCaseError<ClientRefusal>> {
         self.clients.execute(&self.outside, context, &client_id.stream(), &command).await?;
         Ok(())
     }

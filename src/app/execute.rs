@@ -176,7 +176,13 @@ where
     }
 
     /// Decides and appends. Returns when the events are durable and visible to readers.
-    pub async fn execute(&self, outside: &Outside, context: &Context, stream: &StreamId, command: &D::Command) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
+    pub async fn execute(
+        &self,
+        outside: &Outside,
+        context: &Context,
+        stream: &StreamId,
+        command: &D::Command,
+    ) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
         let executed = {
             let _turn = self.turn(stream).lock().await;
             self.decide_and_append(outside, context, stream, command).await?
@@ -190,7 +196,13 @@ where
         Ok(executed)
     }
 
-    async fn decide_and_append(&self, outside: &Outside, context: &Context, stream: &StreamId, command: &D::Command) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
+    async fn decide_and_append(
+        &self,
+        outside: &Outside,
+        context: &Context,
+        stream: &StreamId,
+        command: &D::Command,
+    ) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
         for _ in 0..ATTEMPTS {
             let folded = self.fold(outside, stream).await?;
             let now = outside.clock.now();
@@ -217,7 +229,15 @@ where
         Err(Trouble::Contended(stream.clone()).into())
     }
 
-    async fn append(&self, outside: &Outside, context: &Context, stream: &StreamId, read_at: Option<Revision>, events: &[D::Event], now: Timestamp) -> Result<Appended, StoreError> {
+    async fn append(
+        &self,
+        outside: &Outside,
+        context: &Context,
+        stream: &StreamId,
+        read_at: Option<Revision>,
+        events: &[D::Event],
+        now: Timestamp,
+    ) -> Result<Appended, StoreError> {
         let new: Vec<NewEvent> = events.iter().map(|event| envelope(outside, context, event.clone().into(), now)).collect();
         let ids: Vec<_> = new.iter().map(|event| event.id).collect();
         let expected = read_at.map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
@@ -226,7 +246,8 @@ where
                 // The connection broke before the answer: the event ids tell whether it was written.
                 warn!(%stream, cause, "the outcome of an append is unknown; reading the stream again");
                 let loaded = outside.store.load(stream, read_at).await?;
-                let written = loaded.events.len() >= ids.len() && loaded.events.iter().zip(&ids).all(|(recorded, id)| recorded.event.id == *id);
+                let written =
+                    loaded.events.len() >= ids.len() && loaded.events.iter().zip(&ids).all(|(recorded, id)| recorded.event.id == *id);
                 match loaded.events.get(ids.len() - 1) {
                     Some(last) if written => Ok(Appended { position: last.position, revision: last.revision }),
                     _ => Err(StoreError::Unavailable(cause)),

@@ -13,7 +13,11 @@ use crate::{
     },
     jose::Algorithm,
     keys::{AccessTokenRef, RefreshTokenRef, Secret},
-    protocol::{AccessTokenFormat, GrantType, Scope, oauth_error::{OAuthError, OAuthErrorCode}, pkce::CodeVerifier},
+    protocol::{
+        AccessTokenFormat, GrantType, Scope,
+        oauth_error::{OAuthError, OAuthErrorCode},
+        pkce::CodeVerifier,
+    },
 };
 
 /// A successful token response (RFC 6749 §5.1). The tokens in it exist nowhere else.
@@ -79,14 +83,21 @@ impl Authority {
             code_verifier,
             issue: self.issue_for(client),
         });
-        let executed = self.grants.execute(&self.outside, context, &code.grant_id.stream(), &command).await.map_err(|error| error.map(worded))?;
+        let executed =
+            self.grants.execute(&self.outside, context, &code.grant_id.stream(), &command).await.map_err(|error| error.map(worded))?;
         // RFC 6749 §4.1.2: a second redemption was recorded and has ended what the first one started.
         let Some(token) = issued(&executed.events) else { return Err(invalid_grant("the code was redeemed before")) };
         self.tokens(client, code.grant_id, &executed.state, &token, IdTokenFor::Code).await
     }
 
     /// Rotates a refresh token (OAuth 2.1 §4.3).
-    pub async fn refresh(&self, context: &Context, client: &AuthenticatedClient, refresh_token: &str, scope: Option<Scope>) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
+    pub async fn refresh(
+        &self,
+        context: &Context,
+        client: &AuthenticatedClient,
+        refresh_token: &str,
+        scope: Option<Scope>,
+    ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         require_grant_type(client, GrantType::RefreshToken)?;
         let presented = self.codec.parse_refresh_token(refresh_token).ok_or_else(|| invalid_grant("the refresh token is not valid"))?;
         let command = GrantCommand::Refresh(Refresh {
@@ -97,7 +108,8 @@ impl Authority {
             grace: client.metadata.refresh_grace.unwrap_or(self.settings.refresh_grace),
             issue: self.issue_for(client),
         });
-        let executed = self.grants.execute(&self.outside, context, &presented.grant_id.stream(), &command).await.map_err(|error| error.map(worded))?;
+        let executed =
+            self.grants.execute(&self.outside, context, &presented.grant_id.stream(), &command).await.map_err(|error| error.map(worded))?;
         let Some(token) = issued(&executed.events) else {
             return Err(invalid_grant("the refresh token was used before; its family has ended"));
         };
@@ -105,12 +117,20 @@ impl Authority {
     }
 
     /// Gives a client a token of its own (OAuth 2.1 §4.2).
-    pub async fn issue_machine_token(&self, context: &Context, client: &AuthenticatedClient, scope: Option<Scope>) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
+    pub async fn issue_machine_token(
+        &self,
+        context: &Context,
+        client: &AuthenticatedClient,
+        scope: Option<Scope>,
+    ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         require_grant_type(client, GrantType::ClientCredentials)?;
         let scope = scope.unwrap_or_else(|| client.metadata.scope_when_omitted().clone());
         if !scope.is_subset(&client.metadata.scope) {
             let excess = scope.difference(&client.metadata.scope);
-            return Err(UseCaseError::Refused(OAuthError::new(OAuthErrorCode::InvalidScope, format!("scope: the client may not ask for {excess}"))));
+            return Err(UseCaseError::Refused(OAuthError::new(
+                OAuthErrorCode::InvalidScope,
+                format!("scope: the client may not ask for {excess}"),
+            )));
         }
         let now = self.now();
         let id = MachineTokenId(self.outside.entropy.uuid_v7(now));
@@ -211,7 +231,8 @@ impl Authority {
         } else {
             None
         };
-        let refresh_token = family.generation().map(|generation| self.codec.refresh_token(RefreshTokenRef { grant_id, family: token.family, generation }));
+        let refresh_token =
+            family.generation().map(|generation| self.codec.refresh_token(RefreshTokenRef { grant_id, family: token.family, generation }));
         let expires_in = Seconds(u32::try_from(token.expires_at.seconds_since(now).max(0)).unwrap_or(u32::MAX));
         Ok(IssuedTokens { access_token, expires_in, scope: token.scope.clone(), refresh_token, id_token })
     }
@@ -265,7 +286,10 @@ fn require_grant_type(client: &AuthenticatedClient, grant_type: GrantType) -> Re
     if client.metadata.grant_types.contains(&grant_type) {
         return Ok(());
     }
-    Err(UseCaseError::Refused(OAuthError::new(OAuthErrorCode::UnauthorizedClient, "grant_type: the client is not registered for it".to_owned())))
+    Err(UseCaseError::Refused(OAuthError::new(
+        OAuthErrorCode::UnauthorizedClient,
+        "grant_type: the client is not registered for it".to_owned(),
+    )))
 }
 
 fn invalid_grant(description: &str) -> UseCaseError<OAuthError> {

@@ -20,9 +20,9 @@ pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider, client_assertion::ClientAssertionDecider,
-        grant::GrantDecider, grant_reservation::GrantReservationDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider,
+        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
+        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
+        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
     keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };

@@ -17,7 +17,12 @@ pub struct IssuedToAnotherClient;
 
 impl Authority {
     /// Ends the presented token. A token that is unknown or dead already is no error (RFC 7009 §2.2).
-    pub async fn revoke_token(&self, context: &Context, client: &AuthenticatedClient, presented: &str) -> Result<(), UseCaseError<IssuedToAnotherClient>> {
+    pub async fn revoke_token(
+        &self,
+        context: &Context,
+        client: &AuthenticatedClient,
+        presented: &str,
+    ) -> Result<(), UseCaseError<IssuedToAnotherClient>> {
         let (grant_id, token) = match self.recognise(presented) {
             None => return Ok(()),
             Some(Recognised::AccessToken { reference: AccessTokenRef::Machine(id), .. }) => {
@@ -28,8 +33,12 @@ impl Authority {
                     Err(error) => Err(error.map(|_| IssuedToAnotherClient)),
                 };
             }
-            Some(Recognised::AccessToken { reference: AccessTokenRef::Grant { grant_id, token }, .. }) => (grant_id, TokenRef::Access(token)),
-            Some(Recognised::RefreshToken(refresh)) => (refresh.grant_id, TokenRef::Refresh { family: refresh.family, generation: refresh.generation }),
+            Some(Recognised::AccessToken { reference: AccessTokenRef::Grant { grant_id, token }, .. }) => {
+                (grant_id, TokenRef::Access(token))
+            }
+            Some(Recognised::RefreshToken(refresh)) => {
+                (refresh.grant_id, TokenRef::Refresh { family: refresh.family, generation: refresh.generation })
+            }
         };
         let command = GrantCommand::RevokeToken(RevokeToken { token, client_id: client.id.clone() });
         match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {

@@ -48,7 +48,13 @@ impl Authority {
 
     async fn rotate_signing_key(&self, context: &Context, algorithm: Algorithm) -> Result<String, UseCaseError<SigningKeyRefusal>> {
         let takes_over = self.now().plus(self.settings.key_publication_lead);
-        let present: Vec<String> = self.key_directory.keys().iter().filter(|key| key.algorithm == algorithm && key.retired_at.is_none()).map(|key| key.kid.clone()).collect();
+        let present: Vec<String> = self
+            .key_directory
+            .keys()
+            .iter()
+            .filter(|key| key.algorithm == algorithm && key.retired_at.is_none())
+            .map(|key| key.kid.clone())
+            .collect();
         let next = self.generate_signing_key(context, algorithm, takes_over).await?;
         let published_until = takes_over.plus(self.longest_token_lifetime());
         for kid in present {
@@ -58,7 +64,12 @@ impl Authority {
         Ok(next)
     }
 
-    async fn generate_signing_key(&self, context: &Context, algorithm: Algorithm, active_from: Timestamp) -> Result<String, UseCaseError<SigningKeyRefusal>> {
+    async fn generate_signing_key(
+        &self,
+        context: &Context,
+        algorithm: Algorithm,
+        active_from: Timestamp,
+    ) -> Result<String, UseCaseError<SigningKeyRefusal>> {
         let entropy = self.outside.entropy.clone();
         let key = tokio::task::spawn_blocking(move || generate_signing_key(algorithm, &|bytes| entropy.fill(bytes)))
             .await
@@ -82,7 +93,10 @@ impl Authority {
 
     /// Clients may be given access tokens that live up to a day.
     fn longest_token_lifetime(&self) -> Seconds {
-        self.settings.id_token_lifetime.max(self.settings.access_token_lifetime).max(crate::protocol::client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME)
+        self.settings
+            .id_token_lifetime
+            .max(self.settings.access_token_lifetime)
+            .max(crate::protocol::client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME)
     }
 }
 

@@ -9,6 +9,7 @@ pub struct Timestamp(pub i64);
 
 /// A duration in whole seconds, as OAuth counts lifetimes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Seconds(pub u32);
 
@@ -23,6 +24,11 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// Reads RFC 3339.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
+    }
+
     /// The moment `duration` later.
     pub fn plus(self, duration: Seconds) -> Self {
         Self(self.0.saturating_add(i64::from(duration.0) * 1000))
@@ -30,7 +36,7 @@ impl Timestamp {
 
     /// Whole seconds from `earlier` until this moment; negative when it lies before.
     pub fn seconds_since(self, earlier: Self) -> i64 {
-        (self.0 - earlier.0).div_euclid(1000)
+        self.0.saturating_sub(earlier.0).div_euclid(1000)
     }
 
     /// RFC 3339 in UTC with milliseconds, for people: `2026-03-03T14:00:00.000Z`.

@@ -105,6 +105,19 @@ fn assertion(params: &Params) -> Result<Option<SecretText>, OAuthError> {
 
 /// RFC 6749 §2.3.1: id and secret are form-encoded first, then joined as RFC 7617 §2 says.
 fn decode_basic(header: &str) -> Result<(ClientId, SecretText), OAuthError> {
+    let (id, secret) = basic_pair(header)?;
+    if secret.expose().is_empty() {
+        return Err(OAuthError::invalid_client("the Authorization header has no secret"));
+    }
+    Ok((named_client(&id)?, secret))
+}
+
+/// The password of HTTP Basic, for callers whose credential is the password alone.
+pub fn basic_password(header: &str) -> Option<SecretText> {
+    basic_pair(header).ok().map(|(_, password)| password).filter(|password| !password.expose().is_empty())
+}
+
+fn basic_pair(header: &str) -> Result<(String, SecretText), OAuthError> {
     let (scheme, encoded) = header.split_once(' ').unwrap_or((header, ""));
     if !scheme.eq_ignore_ascii_case("Basic") {
         return Err(OAuthError::invalid_client("the Authorization header must have the scheme Basic"));
@@ -112,12 +125,9 @@ fn decode_basic(header: &str) -> Result<(ClientId, SecretText), OAuthError> {
     let malformed = || OAuthError::invalid_client("the Authorization header is malformed");
     let joined = STANDARD.decode(encoded.trim_matches(' ')).map_err(|_| malformed())?;
     let colon = joined.iter().position(|b| *b == b':').ok_or_else(malformed)?;
-    let client_id = params::decode(&joined[..colon]).map_err(|_| malformed())?;
+    let id = params::decode(&joined[..colon]).map_err(|_| malformed())?;
     let secret = params::decode(&joined[colon + 1..]).map_err(|_| malformed())?;
-    if secret.is_empty() {
-        return Err(OAuthError::invalid_client("the Authorization header has no secret"));
-    }
-    Ok((named_client(&client_id)?, secret.into()))
+    Ok((id, secret.into()))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::{collections::HashSet, hash::Hash};
 
 use serde_json::{Map, Value};
 
-use super::{ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, MetadataProblem, RedirectUri, uri};
 use super::client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME;
+use super::{ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, MetadataProblem, RedirectUri, uri};
 use crate::domain::Seconds;
 
 const MAX_NAME_LENGTH: usize = 200;

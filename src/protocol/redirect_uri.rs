@@ -6,6 +6,7 @@ use super::uri::{self, Parts, UriError};
 
 /// A redirect URI that was checked at the edge, in the very spelling it was registered or requested with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct RedirectUri(pub(crate) String);
 

@@ -10,6 +10,7 @@ pub struct ScopeToken(Arc<str>);
 
 /// A set of scope tokens. On the wire they stand in alphabetical order, separated by one space; order has no meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = "email openid"))]
 pub struct Scope(BTreeSet<ScopeToken>);
 
 /// A text that is no scope.

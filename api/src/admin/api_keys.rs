@@ -68,7 +68,14 @@ pub struct ApiKeys {
 
 impl ApiKey {
     fn of(view: &ApiKeyView, api_key: Option<String>) -> Self {
-        Self { id: view.id.to_string(), api_key, name: view.name.clone(), role: view.role, audience: view.audience.clone(), created_at: view.created_at.to_rfc3339() }
+        Self {
+            id: view.id.to_string(),
+            api_key,
+            name: view.name.clone(),
+            role: view.role,
+            audience: view.audience.clone(),
+            created_at: view.created_at.to_rfc3339(),
+        }
     }
 }
 
@@ -82,13 +89,18 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
         return Err(Problem::invalid_field("name", "It must have 1 to 100 bytes and no control characters."));
     }
     match &input.audience {
-        Some(_) if input.role != Role::ResourceServer => return Err(Problem::invalid_field("audience", "Only a resource server has an audience.")),
-        Some(audience) if audience.is_empty() || audience.len() > 2048 => return Err(Problem::invalid_field("audience", "It must have 1 to 2048 bytes.")),
+        Some(_) if input.role != Role::ResourceServer => {
+            return Err(Problem::invalid_field("audience", "Only a resource server has an audience."));
+        }
+        Some(audience) if audience.is_empty() || audience.len() > 2048 => {
+            return Err(Problem::invalid_field("audience", "It must have 1 to 2048 bytes."));
+        }
         _ => {}
     }
     let context = acting_as(&key, &request);
     let (id, api_key) = app.authority.create_api_key(&context, &input.name, input.role, input.audience).await.map_err(refused)?;
-    let view = app.live.api_keys().into_iter().find(|view| view.id == id).ok_or_else(|| Problem::not_found("The API key was revoked at once."))?;
+    let view =
+        app.live.api_keys().into_iter().find(|view| view.id == id).ok_or_else(|| Problem::not_found("The API key was revoked at once."))?;
     Ok(positioned(reply::created(&ApiKey::of(&view, Some(api_key.expose().to_owned()))), &context))
 }
 

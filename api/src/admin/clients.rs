@@ -6,8 +6,9 @@ use grantlog_core::{
     app::UseCaseError,
     domain::{ClientId, client::ClientRefusal},
     protocol::{
-        ClientMetadata, parse_client_id,
+        ClientMetadata,
         client_metadata::{ClientMetadataInput, MetadataProblem},
+        parse_client_id,
     },
 };
 use grantlog_projections::live::ClientView;
@@ -121,7 +122,8 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &ADMIN).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
-    let page = app.live.clients(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
+    let page =
+        app.live.clients(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
     let clients = page.clients.iter().map(|view| Client::of(view, None)).collect();
     Ok(reply::ok(&ClientPage { clients, next_cursor: page.next }))
 }
@@ -224,7 +226,9 @@ fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {
     input.into_metadata().map_err(|problems| {
         let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
         let first = problems.first().map(|problem| problem.field).unwrap_or_default();
-        Problem::new(ProblemCode::InvalidMetadata, "What is registered about a client must be consistent; `problems` lists every mistake.").field(first).member("problems", listed)
+        Problem::new(ProblemCode::InvalidMetadata, "What is registered about a client must be consistent; `problems` lists every mistake.")
+            .field(first)
+            .member("problems", listed)
     })
 }
 

@@ -26,7 +26,11 @@ impl PageQuery {
     fn of(request: &Request) -> Result<Self, Problem> {
         let limit = match request.query_param("limit")? {
             None => DEFAULT_LIMIT,
-            Some(text) => text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| Problem::invalid_field("limit", "It must be between 1 and 200."))?,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=MOST).contains(limit))
+                .ok_or_else(|| Problem::invalid_field("limit", "It must be between 1 and 200."))?,
         };
         Ok(Self { cursor: request.query_param("cursor")?, limit })
     }

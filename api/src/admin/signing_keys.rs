@@ -1,6 +1,6 @@
 //! Signing keys: look at them, rotate them.
 
-use grantlog_core::{app::UseCaseError, jose::Algorithm, keys::signing::SigningKeyEntry};
+use grantlog_core::{app::UseCaseError, jose::Algorithm, keys::SigningKeyEntry};
 use serde::Serialize;
 use utoipa::ToSchema;
 

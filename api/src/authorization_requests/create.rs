@@ -1,3 +1,5 @@
+//! Take in an authorization request.
+
 use grantlog_core::app::{
     UseCaseError,
     authorize::{AuthorizeRefusal, Entry},
@@ -5,7 +7,11 @@ use grantlog_core::app::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ROLES, Subject, refused, resource::AuthorizationRequest, subject::check_browser_binding};
+use super::{
+    ROLES, refused,
+    resource::AuthorizationRequest,
+    subject::{Subject, check_browser_binding},
+};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     problem::{Problem, ProblemBody},
@@ -21,7 +27,9 @@ pub const CREATE: &str = "/v1/authorization-requests";
 #[serde(deny_unknown_fields)]
 pub struct CreateAuthorizationRequest {
     /// The query that the page was called with, untouched, without the question mark.
-    #[schema(example = "response_type=code&client_id=client_0193…&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback&scope=openid%20email&state=af0ifjsldkj&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256")]
+    #[schema(
+        example = "response_type=code&client_id=client_0193…&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback&scope=openid%20email&state=af0ifjsldkj&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+    )]
     pub query: String,
     /// Any value that the application keeps in the browser's session: the request then belongs to this browser.
     #[serde(default)]

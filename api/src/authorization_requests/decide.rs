@@ -1,3 +1,5 @@
+//! Record what the person decided.
+
 use grantlog_core::{
     app::authorize::DecisionInput,
     domain::authorization::{DenialError, Shown},
@@ -6,7 +8,11 @@ use grantlog_core::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ROLES, Subject, authorization_id, refused, resource::AuthorizationRequest, subject::check_browser_binding};
+use super::{
+    ROLES, authorization_id, refused,
+    resource::AuthorizationRequest,
+    subject::{Subject, check_browser_binding},
+};
 use crate::{
     app::{App, acting_as, positioned},
     problem::{Problem, ProblemBody},
@@ -94,7 +100,8 @@ impl ShownInput {
                 return Err(Problem::invalid_field(field, "It must have 1 to 100 bytes."));
             }
         }
-        if self.texts_sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))) {
+        if self.texts_sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        {
             return Err(Problem::invalid_field("shown.texts_sha256", "It must be 64 lower-case hexadecimal digits."));
         }
         Ok(Shown { ui_build: self.ui_build, locale: self.locale, texts_sha256: self.texts_sha256 })

@@ -1,15 +1,10 @@
 //! The headless flow: the application hosts the authorization endpoint and calls these routes.
 
-mod create;
-mod decide;
-mod read;
+pub mod create;
+pub mod decide;
+pub mod read;
 pub mod resource;
-mod subject;
-
-pub use create::{CREATE, CreateAuthorizationRequest, create};
-pub use decide::{DECISION, DecideAuthorizationRequest, decide};
-pub use read::{READ, read};
-pub use subject::{ATTEST, AttestSubject, Subject, attest};
+pub mod subject;
 
 use grantlog_core::{
     app::{
@@ -40,8 +35,12 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };
     match refusal {
-        AuthorizationRefusal::AnotherBrowser => Problem::new(ProblemCode::Forbidden, "The request belongs to another browser.").field("browser_binding"),
-        AuthorizationRefusal::ScopeNotRequested | AuthorizationRefusal::NothingApproved => Problem::invalid_field("scopes", refusal.to_string()),
+        AuthorizationRefusal::AnotherBrowser => {
+            Problem::new(ProblemCode::Forbidden, "The request belongs to another browser.").field("browser_binding")
+        }
+        AuthorizationRefusal::ScopeNotRequested | AuthorizationRefusal::NothingApproved => {
+            Problem::invalid_field("scopes", refusal.to_string())
+        }
         AuthorizationRefusal::InvalidAuthTime => Problem::invalid_field("subject.auth_time", refusal.to_string()),
         // The page is never stranded: the conflict carries the request as it stands.
         refusal => {

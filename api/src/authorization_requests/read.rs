@@ -1,3 +1,5 @@
+//! Look at an authorization request.
+
 use super::{ROLES, authorization_id, refused, resource::AuthorizationRequest};
 use crate::{
     app::{App, acting_as, positioned},

@@ -214,11 +214,15 @@ impl AuthorizationRequest {
     /// The resource for a recorded request.
     pub fn of(app: &App, view: &AuthorizationView) -> Self {
         let authorization = &view.authorization;
-        let (redirect_to, form_post) = view.answer.as_ref().map(|answer| destination(app, view.id, authorization.is_hosted(), answer)).unwrap_or_default();
+        let (redirect_to, form_post) =
+            view.answer.as_ref().map(|answer| destination(app, view.id, authorization.is_hosted(), answer)).unwrap_or_default();
         let parameters = authorization.parameters();
         let expired = view.state == AuthorizationState::Expired;
         let error = view.answer.as_ref().and_then(error_of).or_else(|| {
-            expired.then(|| RequestError { code: "expired".to_owned(), description: "The request was not decided in time. Start again at the application that sent you here.".to_owned() })
+            expired.then(|| RequestError {
+                code: "expired".to_owned(),
+                description: "The request was not decided in time. Start again at the application that sent you here.".to_owned(),
+            })
         });
         Self {
             id: Some(view.id.to_string()),
@@ -229,7 +233,8 @@ impl AuthorizationRequest {
                 AuthorizationState::Expired => State::Expired,
             },
             next: next_step(view.next),
-            client: parameters.map(|parameters| Client::of(parameters.client_id.as_str(), &view.client, parameters.redirect_uri.host_for_display())),
+            client: parameters
+                .map(|parameters| Client::of(parameters.client_id.as_str(), &view.client, parameters.redirect_uri.host_for_display())),
             scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
             hints: parameters
                 .map(|parameters| Hints {
@@ -255,7 +260,8 @@ impl AuthorizationRequest {
 
     /// The resource for a request that was rejected at the door.
     pub fn rejected(rejected: &RejectedRequest) -> Self {
-        let redirect_to = rejected.answer.as_ref().filter(|answer| answer.response_mode == ResponseMode::Query).map(authorization_response::in_query);
+        let redirect_to =
+            rejected.answer.as_ref().filter(|answer| answer.response_mode == ResponseMode::Query).map(authorization_response::in_query);
         let form_post = rejected.answer.as_ref().filter(|answer| answer.response_mode == ResponseMode::FormPost).map(form_of);
         Self {
             id: None,

@@ -1,3 +1,5 @@
+//! Say who is logged in.
+
 use grantlog_core::{
     app::{authorize::SubjectAttestation, claims},
     domain::{OrganizationId, Timestamp, authorization::Authentication},
@@ -91,7 +93,9 @@ impl Subject {
         }
         let auth_time = match &self.auth_time {
             AuthTime::Seconds(seconds) => Timestamp::from_seconds(*seconds),
-            AuthTime::Text(text) => Timestamp::parse_rfc3339(text).ok_or_else(|| Problem::invalid_field("subject.auth_time", "It is no RFC 3339 moment."))?,
+            AuthTime::Text(text) => {
+                Timestamp::parse_rfc3339(text).ok_or_else(|| Problem::invalid_field("subject.auth_time", "It is no RFC 3339 moment."))?
+            }
         };
         if auth_time > now.plus(grantlog_core::domain::Seconds(60)) || auth_time < Timestamp(0) {
             return Err(Problem::invalid_field("subject.auth_time", "It lies in the future, or before 1970."));
@@ -116,7 +120,9 @@ fn check_name(field: &'static str, value: &str) -> Result<(), Problem> {
 /// A browser binding is anything of a reasonable length.
 pub(crate) fn check_browser_binding(binding: Option<&str>) -> Result<(), Problem> {
     match binding {
-        Some(binding) if binding.is_empty() || binding.len() > 1024 => Err(Problem::invalid_field("browser_binding", "It must have 1 to 1024 bytes.")),
+        Some(binding) if binding.is_empty() || binding.len() > 1024 => {
+            Err(Problem::invalid_field("browser_binding", "It must have 1 to 1024 bytes."))
+        }
         _ => Ok(()),
     }
 }

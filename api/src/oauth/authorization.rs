@@ -47,11 +47,7 @@ pub async fn authorize(app: App, request: Request) -> Result<Response, Problem> 
     let cookie = app.authority.new_browser_binding();
     let entry = Entry::Hosted { cookie: cookie.clone() };
     // OIDC Core §3.1.2.1: GET with a query, POST with a form.
-    let query = if request.method == Method::POST {
-        request.form()?
-    } else {
-        request.query.as_bytes()
-    };
+    let query = if request.method == Method::POST { request.form()? } else { request.query.as_bytes() };
     match app.authority.start_authorization(&context, query, entry).await {
         Ok(view) => {
             let separator = if interaction_url.contains('?') { '&' } else { '?' };

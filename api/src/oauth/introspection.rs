@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::access_token::LiveAccessToken;
 use grantlog_core::{
     app::{api_keys::AuthenticatedApiKey, recognise::Recognised},
     domain::api_key::Role,
     protocol::{BearerToken, IntrospectionRequest, SecretText, client_authentication::basic_password},
 };
-use crate::access_token::LiveAccessToken;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,7 +52,7 @@ pub struct IntrospectionResponse {
     exp: Option<i64>,
     /// Who allowed it; for a machine client the client itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "ana")]
+    #[schema(value_type = Option<String>, example = "ana")]
     sub: Option<Arc<str>>,
     /// For whom it is meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +104,12 @@ async fn authenticate(app: &App, request: &Request) -> Result<AuthenticatedApiKe
         Ok(bearer) => SecretText::from(bearer.expose()),
         Err(_) => basic_password(header).ok_or_else(|| refused("The Authorization header holds no API key."))?,
     };
-    let key = app.authority.authenticate_api_key(key.expose()).await.map_err(unavailable)?.ok_or_else(|| refused("The API key is unknown or revoked."))?;
+    let key = app
+        .authority
+        .authenticate_api_key(key.expose())
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(|| refused("The API key is unknown or revoked."))?;
     app.limits.check_api_key(key.id)?;
     match key.role {
         Role::ResourceServer => Ok(key),
@@ -143,6 +148,6 @@ async fn describe(app: &App, token: LiveAccessToken, jti: String) -> Result<Opti
         jti: Some(jti),
         org_id: token.organization_id.map(|organization| organization.0.to_string()),
         auth_time: token.authentication.as_ref().map(|authentication| authentication.auth_time.as_seconds()),
-        acr: token.authentication.and_then(|authentication| authentication.acr),
+        acr: token.authentication.and_then(|authentication| authentication.acr.clone()),
     }))
 }

@@ -1,6 +1,9 @@
 //! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0). Both documents are the same one.
 
-use grantlog_core::{app::claims, jose::{Algorithm, VerificationAlgorithm}};
+use grantlog_core::{
+    app::claims,
+    jose::{Algorithm, VerificationAlgorithm},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -91,7 +94,7 @@ impl Metadata {
             introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
             code_challenge_methods_supported: ["S256"],
             prompt_values_supported: ["none", "login", "consent", "select_account"],
-            acr_values_supported: app.authority.settings.acr_values_supported.clone(),
+            acr_values_supported: app.authority.settings.acr_values_supported.to_vec(),
             claim_types_supported: ["normal"],
             claims_supported: own_claims.into_iter().chain(claims::claims_supported()).collect(),
             claims_parameter_supported: false,

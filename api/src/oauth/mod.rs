@@ -12,9 +12,7 @@ use grantlog_core::{
         Context, UseCaseError,
         authenticate_client::{AuthenticatedClient, InvalidClient},
     },
-    protocol::{
-        OAuthError, OAuthErrorCode, Params, PresentedCredentials,
-    },
+    protocol::{OAuthError, OAuthErrorCode, Params, PresentedCredentials},
 };
 
 use crate::{app::App, oauth_error::OAuthFailure, request::Request};

@@ -40,7 +40,7 @@ pub async fn userinfo(app: App, request: Request) -> Result<Response, BearerFail
     };
     let trouble = |error| BearerFailure::from(unavailable(error));
     let sub = app.authority.vault().external_id(subject).await.map_err(|error| trouble(error.into()))?.ok_or_else(invalid)?;
-    let mut claims = app.authority.subject_claims(token.claims.as_ref(), &token.scope).await.map_err(trouble)?;
+    let mut claims = app.authority.subject_claims(token.claims.as_deref(), &token.scope).await.map_err(trouble)?;
     claims.insert("sub".to_owned(), Value::from(&*sub));
     Ok(reply::ok(&claims))
 }
@@ -62,14 +62,17 @@ pub async fn userinfo_by_post(app: App, request: Request) -> Result<Response, Be
 fn access_token(request: &Request) -> Result<SecretText, BearerFailure> {
     let header = request.header("authorization")?;
     let in_header = header.map(|header| {
-        BearerToken::from_header(header).map(|token| SecretText::from(token.expose())).map_err(|_| BearerFailure::invalid_request("The Authorization header holds no bearer token."))
+        BearerToken::from_header(header)
+            .map(|token| SecretText::from(token.expose()))
+            .map_err(|_| BearerFailure::invalid_request("The Authorization header holds no bearer token."))
     });
-    let in_form = if request.method == Method::POST && !request.body.is_empty() && request.has_content_type("application/x-www-form-urlencoded")? {
-        let params = Params::parse(&request.body).map_err(|error| BearerFailure::invalid_request(&error.to_string()))?;
-        params.get("access_token").map(SecretText::from)
-    } else {
-        None
-    };
+    let in_form =
+        if request.method == Method::POST && !request.body.is_empty() && request.has_content_type("application/x-www-form-urlencoded")? {
+            let params = Params::parse(&request.body).map_err(|error| BearerFailure::invalid_request(&error.to_string()))?;
+            params.get("access_token").map(SecretText::from)
+        } else {
+            None
+        };
     match (in_header, in_form) {
         (Some(_), Some(_)) => Err(BearerFailure::invalid_request("The access token was sent twice.")),
         (Some(token), None) => Ok(token?),
