@@ -1,1 +1,8 @@
-//! Placeholder.
+//! A whole server in one process, for tests: the real store in memory, a clock turned by hand, seeded entropy, and
+//! every endpoint. Nothing is mocked.
+
+mod browser;
+mod server;
+
+pub use browser::{Authorization, Pkce, claims};
+pub use server::{Answer, TestServer};

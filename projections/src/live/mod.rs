@@ -31,12 +31,12 @@ use grantlog_core::{
         ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
         grant::{FamilyNumber, Generation},
     },
+    keys::{KeyDirectory, SigningKeyEntry},
     protocol::Scope,
     store::Position,
 };
 pub use grants::GrantView;
 use serde::{Deserialize, Serialize};
-pub use signing_keys::SigningKeyView;
 pub use state::State;
 pub(crate) use state::{Applied, Fact};
 use tokio::sync::watch;
@@ -166,9 +166,10 @@ impl Live {
     pub fn api_keys(&self) -> Vec<Arc<ApiKeyView>> {
         self.read().api_keys.list()
     }
+}
 
-    /// The signing keys that are not revoked, in the order they were made.
-    pub fn signing_keys(&self) -> Arc<[SigningKeyView]> {
+impl KeyDirectory for Live {
+    fn keys(&self) -> Arc<[SigningKeyEntry]> {
         self.read().signing_keys.list()
     }
 }

@@ -5,34 +5,35 @@ use std::{collections::BTreeMap, sync::Arc};
 use grantlog_core::{
     domain::{Timestamp, signing_key::SigningKeyEvent},
     jose::Algorithm,
+    keys::SigningKeyEntry,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The public half of a signing key and when it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SigningKeyView {
+pub(super) struct SigningKeyRow {
     /// The key's id, as in the JWK Set (RFC 7517 §4.5).
-    pub kid: String,
+    kid: String,
     /// What it signs with.
-    pub algorithm: Algorithm,
+    algorithm: Algorithm,
     /// The public half, a JWK.
     #[serde(with = "crate::json")]
-    pub public_jwk: serde_json::Value,
+    public_jwk: serde_json::Value,
     /// When it begins to sign.
-    pub active_from: Timestamp,
+    active_from: Timestamp,
     /// When it stops to sign, if that is known.
-    pub retired_at: Option<Timestamp>,
+    retired_at: Option<Timestamp>,
     /// When it is published no more, if that is known.
-    pub published_until: Option<Timestamp>,
+    published_until: Option<Timestamp>,
     /// When it was made.
-    pub generated_at: Timestamp,
+    generated_at: Timestamp,
 }
 
 #[derive(Clone)]
 pub(super) struct SigningKeys {
-    by_kid: BTreeMap<String, SigningKeyView>,
+    by_kid: BTreeMap<String, SigningKeyRow>,
     /// What readers get; made anew when a key changes, which is rare.
-    list: Arc<[SigningKeyView]>,
+    list: Arc<[SigningKeyEntry]>,
 }
 
 impl Default for SigningKeys {
@@ -42,20 +43,20 @@ impl Default for SigningKeys {
 }
 
 impl SigningKeys {
-    fn new(by_kid: BTreeMap<String, SigningKeyView>) -> Self {
+    fn new(by_kid: BTreeMap<String, SigningKeyRow>) -> Self {
         let list = in_order(&by_kid);
         Self { by_kid, list }
     }
 
     /// All of them, in the order they were made.
-    pub(super) fn list(&self) -> Arc<[SigningKeyView]> {
+    pub(super) fn list(&self) -> Arc<[SigningKeyEntry]> {
         Arc::clone(&self.list)
     }
 
     pub(super) fn apply(&mut self, kid: &str, event: SigningKeyEvent, time: Timestamp) {
         match event {
             SigningKeyEvent::Generated { algorithm, public_jwk, active_from } => {
-                let key = SigningKeyView {
+                let key = SigningKeyRow {
                     kid: kid.to_owned(),
                     algorithm,
                     public_jwk,
@@ -85,10 +86,23 @@ impl SigningKeys {
     }
 }
 
-fn in_order(by_kid: &BTreeMap<String, SigningKeyView>) -> Arc<[SigningKeyView]> {
-    let mut keys: Vec<_> = by_kid.values().cloned().collect();
+fn in_order(by_kid: &BTreeMap<String, SigningKeyRow>) -> Arc<[SigningKeyEntry]> {
+    let mut keys: Vec<_> = by_kid.values().collect();
     keys.sort_by_key(|key| key.generated_at);
-    keys.into()
+    keys.into_iter().map(SigningKeyRow::entry).collect()
+}
+
+impl SigningKeyRow {
+    fn entry(&self) -> SigningKeyEntry {
+        SigningKeyEntry {
+            kid: self.kid.clone(),
+            algorithm: self.algorithm,
+            public_jwk: self.public_jwk.clone(),
+            active_from: self.active_from,
+            retired_at: self.retired_at,
+            published_until: self.published_until,
+        }
+    }
 }
 
 impl Serialize for SigningKeys {

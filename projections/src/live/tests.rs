@@ -9,6 +9,7 @@ use grantlog_core::{
         machine_token::MachineTokenEvent,
         signing_key::SigningKeyEvent,
     },
+    keys::KeyDirectory,
     protocol::AccessTokenFormat::{Jwt, Opaque},
     store::Recorded,
 };
@@ -267,13 +268,13 @@ fn keys_are_listed_until_they_are_revoked() {
         .at(after(2), &api(2).stream(), api_key_created())
         .at(after(3), &api(1).stream(), ApiKeyEvent::Revoked {});
     let now = live(History(history.0.clone()));
-    let keys = now.signing_keys();
+    let keys = now.keys();
     assert_eq!(keys.iter().map(|key| key.kid.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!((keys[0].retired_at, keys[0].published_until), (Some(after(3)), Some(after(4))));
     assert_eq!(now.api_keys().iter().map(|key| key.id).collect::<Vec<_>>(), [api(2)]);
 
     let later = live(history.at(after(4), &signing("b"), SigningKeyEvent::Revoked {}));
-    assert_eq!(later.signing_keys().len(), 1);
+    assert_eq!(later.keys().len(), 1);
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! The protocol, endpoint by endpoint, against a whole server in this process. Tests are named by the clause they check.
+
+mod flow;
