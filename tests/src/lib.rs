@@ -2,6 +2,8 @@
 //! every endpoint. Nothing is mocked.
 
 mod browser;
+pub mod process;
+pub mod remote;
 mod server;
 
 pub use browser::{Authorization, Pkce, claims};
