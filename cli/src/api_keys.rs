@@ -14,6 +14,7 @@ pub enum Command {
     ///
     /// A running server is asked with `POST /v1/api-keys`; this is for when no admin key is at hand.
     Create {
+        /// Which server.
         #[command(flatten)]
         place: Place,
         /// What it may do

@@ -30,6 +30,7 @@ use crate::{
 pub enum Command {
     /// List the signing keys; works beside a running server too
     List {
+        /// Which server.
         #[command(flatten)]
         place: Place,
     },
@@ -38,6 +39,7 @@ pub enum Command {
     /// Works on the data directory of a stopped server. A running one is asked with
     /// `curl -X POST -H "Authorization: Bearer $ADMIN_KEY" $ISSUER/v1/signing-keys/rotate`.
     Rotate {
+        /// Which server.
         #[command(flatten)]
         place: Place,
     },
