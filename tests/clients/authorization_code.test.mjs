@@ -7,7 +7,8 @@ import { begin, connect, discover, stage } from "./relying_party.mjs";
 
 let server;
 let application;
-before(async () => ({ server, application } = await stage(after)));
+before(async () => ({ server, application } = await stage()));
+after(() => server?.stop());
 
 async function webApplication(metadata) {
   const registered = await application.register(metadata);

@@ -5,7 +5,8 @@ import { discover, stage } from "./relying_party.mjs";
 
 let server;
 let application;
-before(async () => ({ server, application } = await stage(after)));
+before(async () => ({ server, application } = await stage()));
+after(() => server?.stop());
 
 for (const algorithm of ["oidc", "oauth2"]) {
   test(`discovery by ${algorithm} names every endpoint, and the issuer that was asked`, async () => {

@@ -9,10 +9,11 @@ let application;
 let registered;
 let config;
 before(async () => {
-  ({ server, application } = await stage(after));
+  ({ server, application } = await stage());
   registered = await application.register();
   config = await discover(server, registered, oidc.ClientSecretBasic(registered.client_secret));
 });
+after(() => server?.stop());
 
 test("a person who says no is an error that the library names", async () => {
   const { url, checks } = await begin(config, registered);
@@ -57,9 +58,10 @@ test("a wrong secret is a challenge, and not an answer about the code", async ()
   assert.ok(await oidc.authorizationCodeGrant(config, answer, checks));
 });
 
+// RFC 6749 §5.2: 401 is for those who tried the Authorization header.
 test("a secret in the form where HTTP Basic was registered is refused", async () => {
   const other = await discover(server, registered, oidc.ClientSecretPost(registered.client_secret));
-  await assert.rejects(oidc.refreshTokenGrant(other, "anything"), { error: "invalid_client", status: 401 });
+  await assert.rejects(oidc.refreshTokenGrant(other, "anything"), { error: "invalid_client", status: 400 });
 });
 
 test("a client assertion is good once", async () => {
@@ -70,7 +72,7 @@ test("a client assertion is good once", async () => {
   const sameJti = { [oidc.modifyAssertion]: (_header, claims) => (claims.jti = "once") };
   const once = await discover(server, machine, oidc.PrivateKeyJwt(privateKey, sameJti));
   assert.ok((await oidc.clientCredentialsGrant(once)).access_token);
-  await assert.rejects(oidc.clientCredentialsGrant(once), { error: "invalid_client", status: 401 });
+  await assert.rejects(oidc.clientCredentialsGrant(once), { error: "invalid_client", status: 400 });
 });
 
 test("what a client may not do is unauthorized_client, what nobody can do is unsupported_grant_type", async () => {

@@ -4,10 +4,9 @@ import * as oidc from "openid-client";
 import { Application, destination } from "./application.mjs";
 import { startServer } from "./server.mjs";
 
-/** A server, its application and a way to make clients of it, for a whole test file. */
-export async function stage(after) {
+/** A server and its application, for a whole test file; whoever asks for it stops the server. */
+export async function stage() {
   const server = await startServer();
-  after(() => server.stop());
   return { server, application: await Application.of(server) };
 }
 

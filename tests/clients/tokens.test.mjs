@@ -10,10 +10,11 @@ let server;
 let application;
 let api;
 before(async () => {
-  ({ server, application } = await stage(after));
+  ({ server, application } = await stage());
   // The library knows HTTP Basic for this; the user name says nothing.
   api = await discover(server, { client_id: "notes-api" }, oidc.ClientSecretBasic(application.introspectionKey));
 });
+after(() => server?.stop());
 
 async function connected(metadata) {
   const registered = await application.register(metadata);
