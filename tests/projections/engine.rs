@@ -37,12 +37,11 @@ pub struct Engine {
 
 impl Engine {
     /// Opens a data directory.
-    pub async fn open(dir: &Path, snapshot_every: u64) -> Self {
+    pub async fn open(dir: &Path, clock: ManualClock, snapshot_every: u64) -> Self {
         let store = Arc::new(SqliteStore::open(dir).expect("the store can be opened"));
         let master_key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").expect("32 bytes");
         let vault = Vault::open(dir, &master_key).expect("the vault can be opened");
         let runner = follow(store.clone(), dir, snapshot_every).await;
-        let clock = ManualClock::at(Timestamp(1_772_546_400_000));
         let outside = Outside {
             store: store.clone(),
             clock: Arc::new(clock.clone()),
@@ -70,6 +69,11 @@ impl Engine {
         drop(self.runner);
         self.store.close().await;
     }
+}
+
+/// A clock at 2026-03-03T14:00:00Z.
+pub fn clock() -> ManualClock {
+    ManualClock::at(Timestamp(1_772_546_400_000))
 }
 
 fn settings() -> Settings {

@@ -18,12 +18,12 @@ const STEPS: usize = 150;
 #[tokio::test(flavor = "multi_thread")]
 async fn rebuilt_equals_live_after_random_histories() {
     for seed in 0..4 {
-        let dir = TempDir::new().expect("a directory");
-        let engine = Engine::open(dir.path(), 100_000).await;
+        let (dir, clock) = (TempDir::new().expect("a directory"), engine::clock());
+        let engine = Engine::open(dir.path(), clock.clone(), 100_000).await;
         let mut history = History::new(seed);
         for _ in 0..3 {
             history.go_on(&engine, STEPS).await;
-            engine.clock.advance(Seconds(400));
+            clock.advance(Seconds(400));
             let (position, live) = engine.live().digest();
             let rebuilt = rebuild(engine.store.as_ref()).await.expect("the log can be read");
             assert_eq!((rebuilt.position(), rebuilt.digest()), (position, live), "seed {seed}");
@@ -37,10 +37,11 @@ async fn rebuilt_equals_live_after_random_histories() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_from_a_snapshot_reads_only_the_tail() {
     let dir = TempDir::new().expect("a directory");
+    let clock = engine::clock();
     let mut history = History::new(9);
     let mut before = None;
     for _ in 0..4 {
-        let engine = Engine::open(dir.path(), 100_000).await;
+        let engine = Engine::open(dir.path(), clock.clone(), 100_000).await;
         assert_eq!(before.unwrap_or_else(|| engine.live().digest()), engine.live().digest());
         history.go_on(&engine, STEPS).await;
         before = Some(engine.live().digest());
@@ -61,7 +62,7 @@ async fn a_restart_from_a_snapshot_reads_only_the_tail() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_snapshot_and_its_tail_are_the_whole_log() {
     let dir = TempDir::new().expect("a directory");
-    let engine = Engine::open(dir.path(), 50).await;
+    let engine = Engine::open(dir.path(), engine::clock(), 50).await;
     let mut history = History::new(4);
     history.go_on(&engine, 3 * STEPS).await;
     let live = engine.live().digest();
