@@ -173,7 +173,7 @@ impl Worker {
         let Some(place) = self.some_session() else { return Ok(()) };
         // Taken out first: without an answer nobody knows.
         let mut session = self.ledger.sessions.swap_remove(place);
-        let whole = self.rng.random_bool(0.5);
+        let whole = session.access_tokens.is_empty() || self.rng.random_bool(0.5);
         let revoked = if whole { session.refresh_token.clone() } else { session.access_tokens.remove(0) };
         match self.remote.revoke(&self.clients.application, &revoked).await.and_then(|reply| self.acknowledge(reply, 200)) {
             Ok(_) if whole => self.ledger.dead.extend(session.access_tokens),
