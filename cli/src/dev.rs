@@ -139,7 +139,8 @@ async fn credentials(authority: &Authority, file: &Path, public_url: &str) -> Re
 
 async fn seed(authority: &Authority, context: &Context, metadata: ClientMetadata) -> Result<Credentials, BootError> {
     let client = authority.register_client(context, metadata).await?;
-    let api_key = async |name: &str, role| Ok::<_, BootError>(authority.create_api_key(context, name, role, None).await?.1.expose().to_owned());
+    let api_key =
+        async |name: &str, role| Ok::<_, BootError>(authority.create_api_key(context, name, role, None).await?.1.expose().to_owned());
     Ok(Credentials {
         admin_api_key: api_key("dev admin", Role::Admin).await?,
         consent_api_key: api_key("Sundial Notes", Role::Consent).await?,

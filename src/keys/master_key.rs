@@ -89,7 +89,8 @@ impl MasterKey {
     /// before leaves nothing that the next start would take for a key, or for the loss of one.
     fn write_new(&self, path: &Path) -> io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".master-key-").permissions(fs::Permissions::from_mode(0o600)).tempfile_in(folder)?;
+        let mut file =
+            tempfile::Builder::new().prefix(".master-key-").permissions(fs::Permissions::from_mode(0o600)).tempfile_in(folder)?;
         let text = Zeroizing::new(format!("{}\n", STANDARD.encode(self.0.as_slice())));
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;

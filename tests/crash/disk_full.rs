@@ -28,7 +28,8 @@ impl SmallDisk {
     fn mount(dir: &Path) -> Option<Self> {
         fs::create_dir_all(dir).expect("a directory");
         let script = "mount -t tmpfs -o size=6m,mode=700 tmpfs \"$0\" && echo mounted && exec sleep 600";
-        let holder = Command::new("unshare").args(["--mount", "sh", "-c", script]).arg(dir).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let holder =
+            Command::new("unshare").args(["--mount", "sh", "-c", script]).arg(dir).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut holder = match holder {
             Ok(holder) => holder,
             Err(error) => {

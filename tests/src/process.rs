@@ -25,7 +25,11 @@ pub fn program() -> PathBuf {
     // A test is `target/<profile>/deps/<name>-<hash>`.
     let test = env::current_exe().expect("this program has a path");
     let built = test.ancestors().nth(2).expect("it is in a target directory").join("grantlog");
-    assert!(built.exists(), "{} is missing: build it first with `cargo build --bin grantlog`, or name one in GRANTLOG_BIN", built.display());
+    assert!(
+        built.exists(),
+        "{} is missing: build it first with `cargo build --bin grantlog`, or name one in GRANTLOG_BIN",
+        built.display()
+    );
     built
 }
 
