@@ -39,9 +39,9 @@ async fn authenticate_client(app: &App, request: &Request, params: &Params) -> R
     };
     // Who proved nothing is limited by address, or anybody could use up what a public client may do.
     if client.is_public() {
-        app.limits.check_address(request.peer)?
+        app.limits.check_address(request.peer)?;
     } else {
-        app.limits.check_client(client.id.as_str())?
+        app.limits.check_client(client.id.as_str())?;
     }
     let context = Context::new(format!("client:{}", client.id), request.request_id.to_string());
     Ok((client, context))
