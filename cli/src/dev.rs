@@ -139,9 +139,15 @@ async fn credentials(service: &Service, file: &Path, public_url: &str) -> Result
     }
 }
 
-async fn seed(authority: &Authority, context: &Context, first_admin_key: Option<&Secret>, metadata: ClientMetadata) -> Result<Credentials, BootError> {
+async fn seed(
+    authority: &Authority,
+    context: &Context,
+    first_admin_key: Option<&Secret>,
+    metadata: ClientMetadata,
+) -> Result<Credentials, BootError> {
     let client = authority.register_client(context, metadata).await?;
-    let api_key = async |name: &str, role| Ok::<_, BootError>(authority.create_api_key(context, name, role, None).await?.1.expose().to_owned());
+    let api_key =
+        async |name: &str, role| Ok::<_, BootError>(authority.create_api_key(context, name, role, None).await?.1.expose().to_owned());
     let admin_api_key = match first_admin_key {
         Some(secret) => secret.expose().to_owned(),
         None => api_key("dev admin", Role::Admin).await?,

@@ -60,7 +60,8 @@ async fn what_nobody_changed_fits_also_beside_a_live_server() {
 
 #[tokio::test]
 async fn a_byte_that_flipped_is_found() {
-    let found = finding_after("UPDATE events SET data = replace(data, '\"role\":\"consent\"', '\"role\":\"confent\"') WHERE position = 5").await;
+    let found =
+        finding_after("UPDATE events SET data = replace(data, '\"role\":\"consent\"', '\"role\":\"confent\"') WHERE position = 5").await;
     assert!(found.starts_with("position 5: api_key-") && found.contains("confent"), "{found}");
     let found = finding_after("UPDATE events SET data = data || ' ' WHERE position = 5").await;
     assert!(found.starts_with("position 5: ") && found.contains("canonical"), "{found}");

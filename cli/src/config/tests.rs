@@ -30,8 +30,11 @@ fn keys(path: &str, value: &Value, found: &mut Vec<(String, Value)>) {
 fn the_page_has_every_key_with_its_default_and_its_variable_and_no_other() {
     let mut expected = vec![("scopes".to_owned(), Value::Null)];
     keys("", &serde_json::to_value(Config::default()).unwrap(), &mut expected);
-    let rows: Vec<Vec<&str>> =
-        PAGE.lines().filter(|line| line.starts_with("| `")).map(|line| line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect()).collect();
+    let rows: Vec<Vec<&str>> = PAGE
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect())
+        .collect();
     for (key, default) in &expected {
         let row = rows.iter().find(|row| row[0] == format!("`{key}`")).unwrap_or_else(|| panic!("{key} is not on the page"));
         if !default.is_null() {
@@ -52,7 +55,10 @@ fn an_unknown_key_is_named_with_its_source() {
 
 #[test]
 fn a_file_changes_what_it_names_and_nothing_else() {
-    let config = read("issuer = \"https://login.example\"\n[limits.per_client]\nburst = 7\n[proxy]\ntrusted = [\"10.0.0.0/8\"]\nheader = \"forwarded\"").unwrap();
+    let config = read(
+        "issuer = \"https://login.example\"\n[limits.per_client]\nburst = 7\n[proxy]\ntrusted = [\"10.0.0.0/8\"]\nheader = \"forwarded\"",
+    )
+    .unwrap();
     assert_eq!(config.settings().audience, "https://login.example");
     assert_eq!(config.limits.per_client, rate(100, 7));
     assert_eq!(config.proxy.header, ForwardedHeader::Forwarded);
@@ -67,7 +73,8 @@ fn scopes_replace_the_standard_ones() {
 
 #[test]
 fn rfc8414_2_the_issuer_is_an_https_url_without_query_and_fragment() {
-    for issuer in ["http://login.example", "https://login.example/", "https://login.example?a", "https://login.example#a", "login.example"] {
+    for issuer in ["http://login.example", "https://login.example/", "https://login.example?a", "https://login.example#a", "login.example"]
+    {
         let error = read(&format!("issuer = \"{issuer}\"")).unwrap_err();
         assert!(error.contains("`issuer`"), "{error}");
     }

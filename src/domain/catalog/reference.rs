@@ -39,7 +39,11 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Authorization, "authorization.subject_attested", "The application said who the person is."),
     follows(StreamKind::Authorization, "authorization.approved", "The person agreed, or did not have to be asked."),
     follows(StreamKind::Authorization, "authorization.completed", "The code was issued under a grant: the answer is complete."),
-    follows(StreamKind::Authorization, "authorization.denied", "The request ended without a grant, with the error that the client is told."),
+    follows(
+        StreamKind::Authorization,
+        "authorization.denied",
+        "The request ended without a grant, with the error that the client is told.",
+    ),
     begins(StreamKind::Grant, "grant.opened", "The grant of a subject to a client exists; nothing is agreed yet."),
     follows(StreamKind::Grant, "grant.consented", "The subject agreed to this scope, beside what they agreed to before."),
     follows(StreamKind::Grant, "grant.code_issued", "A code was issued. The code itself is derived, not stored."),
