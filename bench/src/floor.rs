@@ -56,7 +56,8 @@ pub async fn serve() -> Result<(), Failure> {
 pub fn start(directory: &Path) -> Result<(Process, SocketAddr), Failure> {
     let mut command = Command::new(env::current_exe().map_err(Failure::io("our own path"))?);
     command.arg("floor");
-    let (process, address) = Process::start("floor", command, directory, Duration::from_secs(10), |line| line.strip_prefix(GREETING).map(str::to_owned))?;
+    let (process, address) =
+        Process::start("floor", command, directory, Duration::from_secs(10), |line| line.strip_prefix(GREETING).map(str::to_owned))?;
     match address.parse() {
         Ok(address) => Ok((process, address)),
         Err(_) => Err(process.not_started("it printed no address")),
@@ -74,6 +75,11 @@ impl Replay {
     pub fn new(exchanges: Vec<Exchange>) -> Self {
         let to_floor = |Exchange { call, answer_bytes }| (Call { path: format!("/{answer_bytes}"), ..call }, answer_bytes);
         Self { exchanges: exchanges.into_iter().map(to_floor).collect() }
+    }
+
+    /// How many requests an operation makes.
+    pub fn requests(&self) -> usize {
+        self.exchanges.len()
     }
 }
 

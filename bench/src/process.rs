@@ -55,7 +55,9 @@ impl Process {
     pub fn must_run(&mut self) -> Result<(), Failure> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(Failure::Ended { program: self.name.to_owned(), status: status.to_string(), stderr: self.last_words() }),
+            Ok(Some(status)) => {
+                Err(Failure::Ended { program: self.name.to_owned(), status: status.to_string(), stderr: self.last_words() })
+            }
             Err(error) => Err(Failure::Io { what: format!("waiting for {}", self.name), source: error }),
         }
     }

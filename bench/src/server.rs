@@ -19,11 +19,13 @@ use crate::{
 const START: Duration = Duration::from_secs(30);
 
 /// What the server's configuration is, but for where it listens and keeps its data. The limits are out of the way, since
-/// all load comes from one address; tokens live longer than a run. What the log is told stays: only warnings.
+/// all load comes from one address; tokens live longer than a run; somebody who comes back is not asked again.
 const CONFIGURATION: &str = r#"
 [tokens]
 code_lifetime = 600
 access_token_lifetime = 86400
+[authorization]
+remember_offline_access = true
 [limits]
 per_client = { per_second = 100000000, burst = 100000000 }
 per_api_key = { per_second = 100000000, burst = 100000000 }

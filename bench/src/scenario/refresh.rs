@@ -44,7 +44,8 @@ impl Scenario for Refresh {
 #[async_trait]
 impl Worker for Refresher {
     async fn operate(&mut self, connection: &mut Connection) -> Result<(), Failure> {
-        let fields = [("grant_type", "refresh_token"), ("refresh_token", self.refresh_token.as_str()), ("client_id", self.client_id.as_str())];
+        let fields =
+            [("grant_type", "refresh_token"), ("refresh_token", self.refresh_token.as_str()), ("client_id", self.client_id.as_str())];
         let answer = connection.send(Call::form("/oauth2/token", &fields)).await?;
         let (answer, tokens) = flow::tokens(answer)?;
         let successor = tokens.refresh_token.ok_or_else(|| answer.wrong("there should be a refresh token"))?;
