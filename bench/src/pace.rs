@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(schedule.due(30), start + Duration::from_secs(10));
         assert_eq!(schedule.due_by(start), 1);
         assert_eq!(schedule.due_by(start + Duration::from_secs(1)), 4);
-        assert_eq!(schedule.due_by(start + Duration::from_secs(60)), 30);
+        assert_eq!(schedule.due_by(start + Duration::from_mins(1)), 30);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
