@@ -414,9 +414,7 @@ async fn what_was_agreed_before_is_told_from_what_is_new() {
     assert_eq!(told(&Authorization::of(&server, &client, "email").start().await), ("completed", "redirect"));
     let request = Authorization::of(&server, &client, "openid email notes.read").start().await;
     assert_eq!((told(&request), &request["consent_reason"]), (("awaiting_consent", "consent"), &json!("scopes_added")));
-    let granted = |scope, description, already| {
-        json!({"scope": scope, "description": description, "grantable": true, "already_granted": already, "reason": null})
-    };
+    let granted = |scope, description, already| json!({"scope": scope, "description": description, "grantable": true, "already_granted": already, "reason": null});
     assert_eq!(
         request["scopes"],
         json!([
@@ -474,7 +472,8 @@ async fn oidc_core_11_offline_access_is_asked_every_time_unless_remembered() {
         let client = server.confidential_client().await;
         Authorization::of(&server, &client, "openid offline_access").code().await;
         let request = Authorization::of(&server, &client, "openid offline_access").start().await;
-        let expected = if remember { (("completed", "redirect"), json!(null)) } else { (("awaiting_consent", "consent"), json!("offline_access")) };
+        let expected =
+            if remember { (("completed", "redirect"), json!(null)) } else { (("awaiting_consent", "consent"), json!("offline_access")) };
         assert_eq!((told(&request), request["consent_reason"].clone()), expected);
     }
 }
@@ -657,7 +656,8 @@ async fn the_state_comes_back_untouched_or_not_at_all() {
     let approved: BTreeMap<_, _> = Authorization::of(&server, &client, "openid").without("state").approve().await.into_iter().collect();
     assert_eq!(approved.get("state"), None);
     let longest = "x".repeat(2_048);
-    let approved: BTreeMap<_, _> = Authorization::of(&server, &client, "openid").with("state", &longest).approve().await.into_iter().collect();
+    let approved: BTreeMap<_, _> =
+        Authorization::of(&server, &client, "openid").with("state", &longest).approve().await.into_iter().collect();
     assert_eq!(approved["state"], longest);
     let answer = Authorization::of(&server, &client, "openid").with("state", &"x".repeat(2_049)).start_without_subject().await;
     assert_eq!(parameters_of(&answer.expect(200)["redirect_to"])["error"], "invalid_request");
@@ -667,7 +667,8 @@ async fn the_state_comes_back_untouched_or_not_at_all() {
 async fn a_redirect_uri_with_a_query_keeps_it() {
     let (server, client) = setup().await;
     server.change(&client, json!({"redirect_uris": ["https://weather.example.com/callback?tenant=a%20b&x"]})).await;
-    let authorization = Authorization::of(&server, &client, "openid").with("redirect_uri", "https://weather.example.com/callback?tenant=a%20b&x");
+    let authorization =
+        Authorization::of(&server, &client, "openid").with("redirect_uri", "https://weather.example.com/callback?tenant=a%20b&x");
     let request = authorization.start().await;
     let request = server.decide(id(&request), &json!({"decision": "approve"})).await.expect(200);
     assert!(request["redirect_to"].as_str().unwrap().starts_with("https://weather.example.com/callback?tenant=a%20b&x&code="), "{request}");

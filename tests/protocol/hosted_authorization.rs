@@ -59,7 +59,10 @@ fn expect_error_page(answer: &Answer) -> String {
     assert_eq!((answer.header("location"), answer.header("set-cookie"), answer.header("refresh")), (None, None, None));
     assert_eq!((answer.header("x-frame-options"), answer.header("cache-control")), (Some("DENY"), Some("no-store")));
     let policy = answer.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && policy.contains("form-action 'none'") && policy.contains("script-src 'none'"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("form-action 'none'") && policy.contains("script-src 'none'"),
+        "{policy}"
+    );
     for dangerous in ["<a ", "<form", "<script", "http-equiv", "evil."] {
         assert!(!page.contains(dangerous), "{page}");
     }
@@ -212,7 +215,10 @@ async fn form_post_response_mode_2_an_error_at_the_door_is_a_form_too() {
     let answer = get(&server, &authorization.query()).await;
     let page = String::from_utf8(answer.body.to_vec()).unwrap();
     assert_eq!((answer.status.as_u16(), answer.header("location"), answer.header("set-cookie")), (200, None, None), "{page}");
-    assert!(page.contains("name=\"error\" value=\"invalid_scope\"") && page.contains("name=\"iss\" value=\"https://auth.example.com\""), "{page}");
+    assert!(
+        page.contains("name=\"error\" value=\"invalid_scope\"") && page.contains("name=\"iss\" value=\"https://auth.example.com\""),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -268,7 +274,9 @@ async fn rfc6749_4_1_2_1_what_is_not_proven_is_a_page_and_never_a_redirect() {
 #[tokio::test]
 async fn a_script_uri_can_not_even_be_registered() {
     let server = TestServer::start().await;
-    for uri in ["javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "vbscript:x", "https://a.example/cb#x", "http://a.example/cb"] {
+    for uri in
+        ["javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "vbscript:x", "https://a.example/cb#x", "http://a.example/cb"]
+    {
         let metadata = json!({"client_name": "x", "redirect_uris": [uri], "scope": "openid"});
         let answer = server.call("admin", Method::POST, "/v1/clients", Some(&metadata)).await;
         let problem = answer.expect_problem(422, "invalid_metadata");

@@ -20,12 +20,7 @@ fn text<'a>(tokens: &'a Value, member: &str) -> &'a str {
 
 /// The right fields of a redemption, for one of them to be changed.
 fn redemption(code: &str) -> Vec<(&str, &str)> {
-    vec![
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", REDIRECT_URI),
-        ("code_verifier", Pkce::VERIFIER),
-    ]
+    vec![("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI), ("code_verifier", Pkce::VERIFIER)]
 }
 
 fn with<'a>(mut fields: Vec<(&'a str, &'a str)>, name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
@@ -56,7 +51,10 @@ async fn rfc6749_5_1_a_token_response_says_all_and_is_kept_by_nobody() {
     let tokens = answer.expect(200);
     let members: Vec<_> = tokens.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, ["access_token", "expires_in", "id_token", "refresh_token", "scope", "token_type"]);
-    assert_eq!((&tokens["token_type"], &tokens["expires_in"], &tokens["scope"]), (&json!("Bearer"), &json!(600), &json!("email offline_access openid")));
+    assert_eq!(
+        (&tokens["token_type"], &tokens["expires_in"], &tokens["scope"]),
+        (&json!("Bearer"), &json!(600), &json!("email offline_access openid"))
+    );
     assert_eq!((answer.header("cache-control"), answer.header("pragma")), (Some("no-store"), Some("no-cache")));
     assert_eq!(answer.header("content-type"), Some("application/json"));
 }
@@ -120,7 +118,9 @@ async fn rfc7636_4_6_a_wrong_or_missing_verifier_is_refused_and_does_not_spend_t
     let (server, client) = setup().await;
     let code = Authorization::of(&server, &client, "openid").code().await;
     let wrong = "x".repeat(43);
-    for (verifier, error) in [(wrong.as_str(), "invalid_grant"), ("", "invalid_grant"), ("short", "invalid_request"), (Pkce::CHALLENGE, "invalid_grant")] {
+    for (verifier, error) in
+        [(wrong.as_str(), "invalid_grant"), ("", "invalid_grant"), ("short", "invalid_request"), (Pkce::CHALLENGE, "invalid_grant")]
+    {
         let fields = with(redemption(&code), "code_verifier", verifier);
         server.as_client(&client, PATH, &fields).await.expect_oauth_error(400, error);
     }
@@ -179,7 +179,8 @@ async fn rfc6749_4_1_3_the_redirect_uri_is_that_of_the_authorization_request() {
 async fn rfc6749_4_1_3_without_pkce_a_redirect_uri_that_was_given_is_required() {
     let (server, client) = setup().await;
     server.change(&client, json!({"pkce_exempt": true})).await;
-    let bare = || Authorization::of(&server, &client, "openid").with("nonce", "n").without("code_challenge").without("code_challenge_method");
+    let bare =
+        || Authorization::of(&server, &client, "openid").with("nonce", "n").without("code_challenge").without("code_challenge_method");
     let code = bare().code().await;
     let fields = [("grant_type", "authorization_code"), ("code", &code)];
     server.as_client(&client, PATH, &fields).await.expect_oauth_error(400, "invalid_grant");
@@ -403,7 +404,9 @@ async fn rfc6749_5_2_unsupported_grants_are_refused() {
 async fn rfc6749_3_2_a_repeated_parameter_is_invalid_request() {
     let (server, client) = setup().await;
     let code = Authorization::of(&server, &client, "openid").code().await;
-    for repeated in [("code", "x"), ("grant_type", "authorization_code"), ("grant_type", "refresh_token"), ("code_verifier", ""), ("x", "1")] {
+    for repeated in
+        [("code", "x"), ("grant_type", "authorization_code"), ("grant_type", "refresh_token"), ("code_verifier", ""), ("x", "1")]
+    {
         let mut fields = redemption(&code);
         fields.extend([repeated, ("x", "2")]);
         server.as_client(&client, PATH, &fields).await.expect_oauth_error(400, "invalid_request");
@@ -534,7 +537,8 @@ async fn a_request_that_speaks_for_two_clients_speaks_for_none() {
 async fn an_authorization_header_given_twice_is_refused() {
     let (server, client) = setup().await;
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", text(&client, "client_id"), text(&client, "client_secret"))));
-    let request = http::Request::post(PATH).header("content-type", FORM).header("authorization", &basic).header("authorization", "Basic eDp5");
+    let request =
+        http::Request::post(PATH).header("content-type", FORM).header("authorization", &basic).header("authorization", "Basic eDp5");
     let answer = server.send(request.body(bytes::Bytes::from_static(b"grant_type=client_credentials")).unwrap()).await;
     answer.expect_oauth_error(400, "invalid_request");
 }
