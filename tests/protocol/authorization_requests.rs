@@ -633,7 +633,7 @@ async fn rfc6749_appendix_b_what_does_not_decode_is_told_to_nobody() {
         rejected_to_nobody(&server.create(&json!({"query": format!("{query}{broken}")})).await);
     }
     rejected_to_nobody(&server.create(&json!({"query": ""})).await);
-    let many: String = (0..101).map(|n| format!("&p{n}=")).collect();
+    let many: String = (0..101).flat_map(|n| ["&p".to_owned(), n.to_string(), "=".to_owned()]).collect();
     rejected_to_nobody(&server.create(&json!({"query": format!("{query}{many}")})).await);
     rejected_to_nobody(&server.create(&json!({"query": format!("{query}&x={}", "x".repeat(9_000))})).await);
 }
@@ -840,4 +840,16 @@ async fn nobody_else_may_speak_for_the_person() {
     answer.expect_problem(401, "unauthenticated");
     assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"grantlog\""));
     assert_eq!(told(&server.call("admin", Method::GET, &path, None).await.expect(200)), ("awaiting_consent", "consent"));
+}
+
+#[tokio::test]
+async fn nothing_is_granted_to_a_client_that_was_suspended_meanwhile() {
+    let (server, client) = setup().await;
+    let request = Authorization::of(&server, &client, "openid email").start().await;
+    let id = request["id"].as_str().unwrap();
+    let suspend = format!("/v1/clients/{}/suspend", client["client_id"].as_str().unwrap());
+    server.call("admin", http::Method::POST, &suspend, None).await.expect(200);
+    let problem = server.decide(id, &json!({"decision": "approve"})).await.expect_problem(409, "conflict");
+    assert_eq!(problem["field"], "client_id");
+    assert_eq!(server.read(id).await.expect(200)["state"], "awaiting_consent");
 }

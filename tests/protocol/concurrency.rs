@@ -72,7 +72,9 @@ async fn rfc9700_4_14_2_without_grace_one_refresh_wins_and_the_others_end_the_fa
     let answers = together(MANY, |_| refresh(&server, &client, &token)).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!((won.len(), lost.len()), (1, MANY - 1));
-    lost.iter().for_each(|answer| drop(answer.expect_oauth_error(400, "invalid_grant")));
+    for answer in &lost {
+        answer.expect_oauth_error(400, "invalid_grant");
+    }
     let winner = won[0].json();
     assert!(!server.is_active(&text(&winner, "access_token")).await);
     server.refresh(&client, &text(&winner, "refresh_token")).await.expect_oauth_error(400, "invalid_grant");
@@ -160,7 +162,9 @@ async fn the_same_decision_made_many_times_at_once_has_one_answer() {
     .await;
     let first = answers[0].expect(200);
     assert_eq!(first["state"], "completed");
-    answers.iter().for_each(|answer| assert_eq!(answer.expect(200), first));
+    for answer in &answers {
+        assert_eq!(answer.expect(200), first);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

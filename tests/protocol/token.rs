@@ -453,7 +453,7 @@ async fn rfc6749_3_2_only_post_is_a_token_request() {
 async fn a_body_that_is_too_large_is_413() {
     let (server, _) = setup().await;
     server.post(PATH, FORM, "x".repeat(65 * 1024)).await.expect_oauth_error(413, "invalid_request");
-    let mut many: String = (0..101).map(|n| format!("p{n}=1&")).collect();
+    let mut many: String = (0..101).flat_map(|n| ["p".to_owned(), n.to_string(), "=1&".to_owned()]).collect();
     many.push_str("grant_type=refresh_token");
     server.post(PATH, FORM, many).await.expect_oauth_error(400, "invalid_request");
     server.post(PATH, FORM, format!("grant_type={}", "x".repeat(9_000))).await.expect_oauth_error(400, "invalid_request");
