@@ -279,4 +279,3 @@ pub async fn told_to_stop() {
         }
     }
 }
-

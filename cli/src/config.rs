@@ -321,7 +321,9 @@ impl Config {
         within("signing_keys.publication_lead", self.signing_keys.publication_lead, 0, 604_800)?;
         for scope in self.scopes.keys() {
             if scope.parse::<ScopeToken>().is_err() {
-                return Err(ConfigError::Invalid { key: "scopes", problem: format!("names {scope:?}, which is no scope (RFC 6749 §3.3)") });
+                return Err(ConfigError::Invalid {
+                    key: "scopes", problem: format!("names {scope:?}, which is no scope (RFC 6749 §3.3)")
+                });
             }
         }
         within("limits.header_timeout", self.limits.header_timeout, 1, 3_600)?;
@@ -394,3 +396,6 @@ impl Config {
 fn seconds(number: u32) -> Duration {
     Duration::from_secs(number.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,8 @@ async fn events(store: &SqliteStore, arguments: &Arguments) -> Result<Events, St
         }
         Some(stream) => {
             let loaded = store.load(stream, None).await?;
-            let wanted: Vec<_> = loaded.events.into_iter().filter(|event| event.position >= from).map(|event| Ok(Arc::new(event))).collect();
+            let wanted: Vec<_> =
+                loaded.events.into_iter().filter(|event| event.position >= from).map(|event| Ok(Arc::new(event))).collect();
             Ok(futures::stream::iter(wanted).boxed())
         }
     }

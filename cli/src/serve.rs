@@ -27,8 +27,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     logging::start(&config.log)?;
     prepare_data_dir(&config.data_dir)?;
     let master_key = master_key(&config)?;
-    let listener =
-        TcpListener::bind(config.listen).await.map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| format!("can't listen on {}: {error}", config.listen))?;
     let mut progress = Progress::new("Reading the log");
     let issuer = config.issuer.clone();
     let service = Service::start(config, &master_key, Metrics::install()?, |at| progress.at(at.done.0, at.of.0)).await?;

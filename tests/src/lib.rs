@@ -2,7 +2,9 @@
 //! every endpoint. Nothing is mocked.
 
 mod browser;
+mod interaction;
 mod server;
 
 pub use browser::{Authorization, Pkce, claims};
+pub use interaction::parameters_of;
 pub use server::{Answer, TestServer};

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use futures::TryStreamExt;
 use grantlog_core::{
     domain::{
-        Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
+        Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
+        client::ClientDecider, client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
         machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
     store::{EventStore, Position, Recorded, StoreError},

@@ -39,7 +39,11 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Authorization, "authorization.subject_attested", "The application said who the person is."),
     follows(StreamKind::Authorization, "authorization.approved", "The person agreed, or did not have to be asked."),
     follows(StreamKind::Authorization, "authorization.completed", "The code was issued under a grant: the answer is complete."),
-    follows(StreamKind::Authorization, "authorization.denied", "The request ended without a grant, with the error that the client is told."),
+    follows(
+        StreamKind::Authorization,
+        "authorization.denied",
+        "The request ended without a grant, with the error that the client is told.",
+    ),
     begins(StreamKind::Grant, "grant.opened", "The grant of a subject to a client exists; nothing is agreed yet."),
     follows(StreamKind::Grant, "grant.consented", "The subject agreed to this scope, beside what they agreed to before."),
     follows(StreamKind::Grant, "grant.code_issued", "A code was issued. The code itself is derived, not stored."),
@@ -78,9 +82,9 @@ pub fn events_markdown() -> String {
          `tests/golden/events/`. [event-envelope.md](event-envelope.md) describes what stands around it.\n",
     );
     for stream in StreamKind::ALL {
-        page += &format!("\n## {}\n\n| event | since | what has happened |\n|---|---|---|\n", stream.as_str());
+        page.extend(["\n## ", stream.as_str(), "\n\n| event | since | what has happened |\n|---|---|---|\n"]);
         for event in EVENT_TYPES.iter().filter(|event| event.stream == stream) {
-            page += &format!("| `{}` | {} | {} |\n", event.name, event.since, event.meaning);
+            page.extend(["| `", event.name, "` | ", event.since, " | ", event.meaning, " |\n"]);
         }
     }
     page
