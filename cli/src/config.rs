@@ -396,3 +396,6 @@ impl Config {
 fn seconds(number: u32) -> Duration {
     Duration::from_secs(number.into())
 }
+
+#[cfg(test)]
+mod tests;

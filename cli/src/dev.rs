@@ -12,6 +12,7 @@ use grantlog_api::health::Metrics;
 use grantlog_core::{
     app::{Authority, Context},
     domain::{ClientId, api_key::Role},
+    keys::Secret,
     protocol::client_metadata::{ClientMetadata, ClientMetadataInput, ClientType},
 };
 use grantlog_demo::{CLIENT_NAME, CLIENT_SCOPE, DemoConfig, NOTES_SCOPE};
@@ -67,7 +68,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let issuer = config.issuer.clone();
     let master_key = master_key(&config)?;
     let service = Service::start(config, &master_key, Metrics::install()?, |_| {}).await?;
-    let credentials = credentials(&service.app.authority, &data_dir.join(CREDENTIALS), &public_url).await?;
+    let credentials = credentials(&service, &data_dir.join(CREDENTIALS), &public_url).await?;
     let demo_config = DemoConfig {
         issuer: issuer.clone(),
         public_url: public_url.clone(),
@@ -117,9 +118,10 @@ fn config(data_dir: &Path, server: &TcpListener, public_url: &str) -> io::Result
 }
 
 /// What the demo was given by an earlier start, or gets now.
-async fn credentials(authority: &Authority, file: &Path, public_url: &str) -> Result<Credentials, Failure> {
+async fn credentials(service: &Service, file: &Path, public_url: &str) -> Result<Credentials, Failure> {
+    let authority = &service.app.authority;
     let metadata = client_metadata(public_url)?;
-    let context = Context::new("system", "");
+    let context = Context::system();
     match fs::read(file) {
         Ok(text) => {
             let credentials: Credentials = serde_json::from_slice(&text)?;
@@ -129,7 +131,7 @@ async fn credentials(authority: &Authority, file: &Path, public_url: &str) -> Re
             Ok(credentials)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let credentials = seed(authority, &context, metadata).await?;
+            let credentials = seed(authority, &context, service.first_admin_key.as_ref(), metadata).await?;
             write_private(file, &serde_json::to_vec_pretty(&credentials)?)?;
             Ok(credentials)
         }
@@ -137,12 +139,21 @@ async fn credentials(authority: &Authority, file: &Path, public_url: &str) -> Re
     }
 }
 
-async fn seed(authority: &Authority, context: &Context, metadata: ClientMetadata) -> Result<Credentials, BootError> {
+async fn seed(
+    authority: &Authority,
+    context: &Context,
+    first_admin_key: Option<&Secret>,
+    metadata: ClientMetadata,
+) -> Result<Credentials, BootError> {
     let client = authority.register_client(context, metadata).await?;
     let api_key =
         async |name: &str, role| Ok::<_, BootError>(authority.create_api_key(context, name, role, None).await?.1.expose().to_owned());
+    let admin_api_key = match first_admin_key {
+        Some(secret) => secret.expose().to_owned(),
+        None => api_key("dev admin", Role::Admin).await?,
+    };
     Ok(Credentials {
-        admin_api_key: api_key("dev admin", Role::Admin).await?,
+        admin_api_key,
         consent_api_key: api_key("Sundial Notes", Role::Consent).await?,
         resource_server_api_key: api_key("Sundial Notes API", Role::ResourceServer).await?,
         client_id: client.client_id.to_string(),

@@ -1,6 +1,9 @@
 //! `grantlog generate`: the files that are derived from code.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use grantlog_api::{endpoints, problem::problems_markdown};
@@ -29,7 +32,7 @@ pub fn files() -> Result<[(&'static str, String); 3], serde_json::Error> {
     Ok([("openapi/openapi.json", document), ("docs/problems.md", problems_markdown()), ("docs/events.md", events_markdown())])
 }
 
-fn write(path: &PathBuf, content: &str) -> io::Result<()> {
+fn write(path: &Path, content: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -102,7 +102,7 @@ pub(crate) async fn open(config: &Config, instead: &str) -> Result<Engine, Failu
     opened.map_err(|error| format!("{error}\nIf a server is running on this directory, ask it instead: {instead}").into())
 }
 
-fn generate_master(file: &PathBuf) -> Result<(), Failure> {
+fn generate_master(file: &Path) -> Result<(), Failure> {
     if file.try_exists()? {
         return Err(format!("{} exists: a master key is never replaced", file.display()).into());
     }

@@ -1,6 +1,6 @@
 //! Where log lines go: to standard error, as JSON or as text.
 
-use std::io::stderr;
+use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -15,7 +15,7 @@ pub fn start(log: &Log) -> Result<(), Failure> {
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
         LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(stderr)).try_init()?,
-        LogFormat::Text => registry.with(fmt::layer().with_writer(stderr)).try_init()?,
+        LogFormat::Text => registry.with(fmt::layer().with_ansi(stderr().is_terminal()).with_writer(stderr)).try_init()?,
     }
     Ok(())
 }

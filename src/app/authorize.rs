@@ -135,6 +135,9 @@ pub enum AuthorizeRefusal {
     /// The request was refused at the door.
     #[error("the authorization request is not valid")]
     Rejected(Box<RejectedRequest>),
+    /// The client was suspended or deleted since it asked.
+    #[error("the client is suspended or deleted")]
+    ClientInactive,
     /// The request itself says no.
     #[error(transparent)]
     Authorization(AuthorizationRefusal),
@@ -215,6 +218,7 @@ impl Authority {
         let command = match decision {
             DecisionInput::Deny { error } => AuthorizationCommand::Deny { error, browser_binding: binding },
             DecisionInput::Approve { scope, shown } => {
+                self.require_active_client(&authorization).await?;
                 let scope = scope.unwrap_or_else(|| authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default());
                 let consent_reason = match authorization.decision() {
                     // The same decision again: why consent was asked was settled the first time.
@@ -274,6 +278,7 @@ impl Authority {
         if authorization.decision().is_none() && next == Next::Redirect {
             // Nobody has to be asked: what was asked for is granted.
             let scope = authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default();
+            self.require_active_client(&authorization).await?;
             self.execute_authorization(context, id, self.approve(scope, None, None, browser_binding)).await?;
         } else if let Some(error) = silent_error(next)
             && authorization.decision().is_none()
@@ -371,7 +376,7 @@ impl Authority {
         self.execute_authorization(context, id, AuthorizationCommand::Complete { grant_id }).await
     }
 
-    async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, Trouble> {
+    async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, UseCaseError<AuthorizeRefusal>> {
         let slot = grant_reservation::stream_of(consent.subject, &consent.client_id, consent.organization_id.as_ref());
         let mut grant_id = self.reserve_grant(context, &slot, None).await?;
         for _ in 0..3 {
@@ -380,13 +385,14 @@ impl Authority {
                 Ok(_) => return Ok(grant_id),
                 // A revoked grant stays revoked: the next consent opens another.
                 Err(UseCaseError::Refused(GrantRefusal::Revoked)) => grant_id = self.reserve_grant(context, &slot, Some(grant_id)).await?,
-                Err(UseCaseError::Refused(refusal)) => {
-                    return Err(Trouble::Crypto(format!("a reserved grant refuses its own consent: {refusal}")));
+                // Interrupted long ago: its code would have expired since.
+                Err(UseCaseError::Refused(_)) => {
+                    return Err(UseCaseError::Refused(AuthorizeRefusal::Authorization(AuthorizationRefusal::Expired)));
                 }
-                Err(UseCaseError::Trouble(trouble)) => return Err(trouble),
+                Err(UseCaseError::Trouble(trouble)) => return Err(trouble.into()),
             }
         }
-        Err(Trouble::Contended(slot))
+        Err(Trouble::Contended(slot).into())
     }
 
     async fn reserve_grant(&self, context: &Context, slot: &StreamId, replaces: Option<GrantId>) -> Result<GrantId, Trouble> {
@@ -469,6 +475,15 @@ impl Authority {
         // RFC 9207 §2: every authorization response names the issuer.
         parameters.push(("iss", self.settings.issuer.clone()));
         Answer { redirect_uri, response_mode, parameters }
+    }
+
+    /// Nothing is granted to a client that may not use it.
+    async fn require_active_client(&self, authorization: &Authorization) -> Result<(), UseCaseError<AuthorizeRefusal>> {
+        let Some(parameters) = authorization.parameters() else { return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound)) };
+        match self.active_client(&parameters.client_id).await? {
+            Some(_) => Ok(()),
+            None => Err(UseCaseError::Refused(AuthorizeRefusal::ClientInactive)),
+        }
     }
 
     async fn require_authorization(&self, id: AuthorizationId) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {

@@ -233,7 +233,8 @@ impl Authority {
         };
         let refresh_token =
             family.generation().map(|generation| self.codec.refresh_token(RefreshTokenRef { grant_id, family: token.family, generation }));
-        let expires_in = Seconds(u32::try_from(token.expires_at.seconds_since(now).max(0)).unwrap_or(u32::MAX));
+        // Rounded up: a few milliseconds have passed since the decision.
+        let expires_in = Seconds(u32::try_from((token.expires_at.0 - now.0 + 999) / 1000).unwrap_or_default());
         Ok(IssuedTokens { access_token, expires_in, scope: token.scope.clone(), refresh_token, id_token })
     }
 

@@ -225,7 +225,13 @@ mod tests {
             let mut leaf = Context::new(&SHA256);
             leaf.update(&[0]);
             leaf.update(&canonical);
-            let leaf: String = leaf.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            let leaf: String = leaf
+                .finish()
+                .as_ref()
+                .iter()
+                .flat_map(|byte| [byte >> 4, byte & 15])
+                .filter_map(|nibble| char::from_digit(nibble.into(), 16))
+                .collect();
             assert_eq!(leaf, hash.trim());
         }
     }

@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::sleep};
 use crate::ledger::{Ledger, Session};
 
 const WORKERS: u64 = 8;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The clients that the load comes from.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use grantlog_tests::{
 };
 use openidconnect::{
     AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl,
-    Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenResponse,
+    Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, TokenResponse,
     core::{
         CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreIdToken, CoreJwsSigningAlgorithm, CoreProviderMetadata,
         CoreUserInfoClaims,
@@ -128,7 +128,7 @@ async fn live(algorithm: CoreJwsSigningAlgorithm, members: Value) {
     let refresh_token = tokens.refresh_token().expect("offline access was granted");
     let refreshed = client.exchange_refresh_token(refresh_token).expect("a token endpoint").request_async(&http).await;
     let refreshed = refreshed.expect("the refresh token is good");
-    assert_ne!(refreshed.refresh_token().map(|token| token.secret()), Some(refresh_token.secret()));
+    assert_ne!(refreshed.refresh_token().map(RefreshToken::secret), Some(refresh_token.secret()));
     // OIDC Core §12.2: an ID token of a refresh carries the nonce or none.
     let again = refreshed.id_token().expect("an ID token").claims(&verifier, |_: Option<&Nonce>| Ok(())).expect("it verifies");
     assert_eq!((again.subject(), again.auth_time()), (claims.subject(), claims.auth_time()));

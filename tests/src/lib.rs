@@ -2,9 +2,11 @@
 //! every endpoint. Nothing is mocked.
 
 mod browser;
+mod interaction;
 pub mod process;
 pub mod remote;
 mod server;
 
 pub use browser::{Authorization, Pkce, claims};
+pub use interaction::parameters_of;
 pub use server::{Answer, TestServer};

@@ -32,6 +32,10 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
     let refusal = match error {
         UseCaseError::Trouble(trouble) => return unavailable(trouble),
         UseCaseError::Refused(AuthorizeRefusal::Authorization(refusal)) => refusal,
+        UseCaseError::Refused(AuthorizeRefusal::ClientInactive) => {
+            return Problem::new(ProblemCode::Conflict, "The client is suspended or deleted: nothing can be granted to it.")
+                .field("client_id");
+        }
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };
     match refusal {

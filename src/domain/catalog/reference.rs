@@ -82,9 +82,9 @@ pub fn events_markdown() -> String {
          `tests/golden/events/`. [event-envelope.md](event-envelope.md) describes what stands around it.\n",
     );
     for stream in StreamKind::ALL {
-        page += &format!("\n## {}\n\n| event | since | what has happened |\n|---|---|---|\n", stream.as_str());
+        page.extend(["\n## ", stream.as_str(), "\n\n| event | since | what has happened |\n|---|---|---|\n"]);
         for event in EVENT_TYPES.iter().filter(|event| event.stream == stream) {
-            page += &format!("| `{}` | {} | {} |\n", event.name, event.since, event.meaning);
+            page.extend(["| `", event.name, "` | ", event.since, " | ", event.meaning, " |\n"]);
         }
     }
     page

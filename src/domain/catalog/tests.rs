@@ -474,7 +474,7 @@ fn every_current_type_has_a_golden_file() {
     write_missing_files();
     let samples = samples();
     let sampled: BTreeSet<_> = samples.iter().map(|(_, event)| wire_name(event)).collect();
-    assert_eq!(sampled, BTreeSet::from_iter(WIRE_NAMES.iter().copied()), "an event has no sample");
+    assert_eq!(sampled, WIRE_NAMES.iter().copied().collect::<BTreeSet<_>>(), "an event has no sample");
     let golden: BTreeMap<_, _> = golden_files().into_iter().map(|golden| ((golden.file.clone(), golden.schema), golden)).collect();
     for (file, event) in samples {
         let encoded = event.encode();

@@ -152,14 +152,6 @@ impl Grant {
         self.parties.as_ref().and_then(|parties| parties.organization_id.as_ref())
     }
 
-    /// What the tokens for the code of this request will be good for; None when there is no code, or it was redeemed.
-    pub fn code_scope(&self, authorization_id: AuthorizationId) -> Option<&Scope> {
-        match &self.codes.get(&authorization_id)?.state {
-            CodeState::Issued(binding) => Some(&binding.scope),
-            CodeState::Redeemed { .. } => None,
-        }
-    }
-
     /// A family, for as long as it is remembered: a day longer than its last token lives.
     pub fn family(&self, family: FamilyNumber) -> Option<&Family> {
         self.families.get(&family)

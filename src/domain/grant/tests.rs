@@ -461,13 +461,6 @@ mod redemption {
     }
 
     #[test]
-    fn the_scope_of_a_code_is_known_until_it_is_redeemed() {
-        assert_eq!(code_given().state().code_scope(authorization(1)), Some(&scope("email offline_access openid")));
-        assert_eq!(code_given().state().code_scope(authorization(2)), None);
-        assert_eq!(family_given().state().code_scope(authorization(1)), None);
-    }
-
-    #[test]
     fn the_family_carries_what_the_code_was_bound_to() {
         let grant = family_given().state();
         let family = grant.family(FAMILY).unwrap();
