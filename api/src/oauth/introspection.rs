@@ -98,7 +98,7 @@ pub async fn introspect(app: App, request: Request) -> Result<Response, OAuthFai
 
 async fn authenticate(app: &App, request: &Request) -> Result<AuthenticatedApiKey, OAuthFailure> {
     let header = request.header("authorization")?;
-    let refused = |why: &str| OAuthFailure::invalid_client(why, true);
+    let refused = |why: &str| OAuthFailure::invalid_caller(why);
     let header = header.ok_or_else(|| refused("Send an API key with the role resource_server."))?;
     let key = match BearerToken::from_header(header) {
         Ok(bearer) => SecretText::from(bearer.expose()),
