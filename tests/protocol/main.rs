@@ -1,3 +1,6 @@
 //! The protocol, endpoint by endpoint, against a whole server in this process. Tests are named by the clause they check.
 
 mod flow;
+mod introspection;
+mod revocation;
+mod userinfo;
