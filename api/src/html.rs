@@ -16,8 +16,9 @@ pub struct ScriptedPage {
 
 /// A form that posts these fields to `action` by itself, or by its button.
 pub fn form_post(action: &str, fields: &[(&'static str, String)]) -> ScriptedPage {
-    let inputs: String =
-        fields.iter().map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value))).collect();
+    let input =
+        |(name, value): &(&'static str, String)| ["<input type=\"hidden\" name=\"", name, "\" value=\"", &escape(value), "\">"].concat();
+    let inputs: String = fields.iter().map(input).collect();
     let body = format!(
         "<form method=\"post\" action=\"{}\">{inputs}<p>You are being sent back to the application.</p><button>Continue</button></form><script>{SUBMIT}</script>",
         escape(action)

@@ -242,15 +242,18 @@ impl Authority {
             Some(attested) => self.vault.external_id(attested.subject).await?,
             None => None,
         };
+        let state = authorization.state_at(now, &self.settings.acr_values_supported);
+        // Only a page that still has to log somebody in needs it.
+        let login_hint = if state == AuthorizationState::AwaitingSubject { self.vault.hint(id).await? } else { None };
         Ok(AuthorizationView {
             id,
-            state: authorization.state_at(now, &self.settings.acr_values_supported),
+            state,
             next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
             agreed,
             consent,
             subject,
-            login_hint: self.vault.hint(id).await?,
+            login_hint,
             answer: self.answer(id, &authorization),
             authorization,
         })

@@ -286,14 +286,11 @@ fn require_grant_type(client: &AuthenticatedClient, grant_type: GrantType) -> Re
     if client.metadata.grant_types.contains(&grant_type) {
         return Ok(());
     }
-    Err(UseCaseError::Refused(OAuthError::new(
-        OAuthErrorCode::UnauthorizedClient,
-        "grant_type: the client is not registered for it".to_owned(),
-    )))
+    Err(UseCaseError::Refused(OAuthError::new(OAuthErrorCode::UnauthorizedClient, "grant_type: the client is not registered for it")))
 }
 
 fn invalid_grant(description: &str) -> UseCaseError<OAuthError> {
-    UseCaseError::Refused(OAuthError::new(OAuthErrorCode::InvalidGrant, description.to_owned()))
+    UseCaseError::Refused(OAuthError::new(OAuthErrorCode::InvalidGrant, description))
 }
 
 /// What the client is told of a grant's "no".

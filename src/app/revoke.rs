@@ -42,10 +42,9 @@ impl Authority {
         };
         let command = GrantCommand::RevokeToken(RevokeToken { token, client_id: client.id.clone() });
         match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {
-            Ok(_) => Ok(()),
             Err(UseCaseError::Refused(GrantRefusal::IssuedToAnotherClient)) => Err(UseCaseError::Refused(IssuedToAnotherClient)),
             // RFC 7009 §2.2: an invalid token is no error.
-            Err(UseCaseError::Refused(_)) => Ok(()),
+            Ok(_) | Err(UseCaseError::Refused(_)) => Ok(()),
             Err(UseCaseError::Trouble(trouble)) => Err(trouble.into()),
         }
     }

@@ -361,7 +361,9 @@ pub async fn concurrent_appenders_on_one_stream_have_exactly_one_winner(backend:
         let outcomes = join_all(attempts.collect::<Vec<_>>()).await;
         let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().map(|outcome| outcome.expect("no panic")).partition(Result::is_ok);
         assert_eq!((won.len(), lost.len()), (1, 15));
-        lost.into_iter().for_each(|outcome| assert_conflict(outcome, &stream));
+        for outcome in lost {
+            assert_conflict(outcome, &stream);
+        }
     }
     assert_eq!(revisions(&store, &stream).await.len(), 21);
 }

@@ -1,4 +1,7 @@
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use grantlog_core::protocol::CodeVerifier;
 use http::Method;
 use serde_json::{Value, json};
@@ -117,17 +120,13 @@ impl TestServer {
     /// Posts a form as this client: by HTTP Basic when it has a secret, else by `client_id`.
     pub async fn as_client(&self, client: &Value, path: &str, fields: &[(&str, &str)]) -> crate::Answer {
         let id = client["client_id"].as_str().unwrap_or_default();
-        match client["client_secret"].as_str() {
-            Some(secret) => {
-                let basic = format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("{id}:{secret}")));
-                self.post_form(path, Some(&basic), fields).await
-            }
-            None => {
-                let mut fields = fields.to_vec();
-                fields.push(("client_id", id));
-                self.post_form(path, None, &fields).await
-            }
+        if let Some(secret) = client["client_secret"].as_str() {
+            let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")));
+            return self.post_form(path, Some(&basic), fields).await;
         }
+        let mut fields = fields.to_vec();
+        fields.push(("client_id", id));
+        self.post_form(path, None, &fields).await
     }
 
     /// Refreshes as this client.

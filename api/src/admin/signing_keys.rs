@@ -1,6 +1,6 @@
 //! Signing keys: look at them, rotate them.
 
-use grantlog_core::{app::UseCaseError, jose::Algorithm, keys::SigningKeyEntry};
+use grantlog_core::{app::UseCaseError, domain::Timestamp, jose::Algorithm, keys::SigningKeyEntry};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -47,8 +47,8 @@ impl SigningKey {
             kid: entry.kid.clone(),
             algorithm: entry.algorithm,
             active_from: entry.active_from.to_rfc3339(),
-            retired_at: entry.retired_at.map(|at| at.to_rfc3339()),
-            published_until: entry.published_until.map(|at| at.to_rfc3339()),
+            retired_at: entry.retired_at.map(Timestamp::to_rfc3339),
+            published_until: entry.published_until.map(Timestamp::to_rfc3339),
         }
     }
 }

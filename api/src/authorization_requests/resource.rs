@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use grantlog_core::{
     app::authorize::{Answer, AuthorizationView, RejectedRequest},
     domain::{
-        AuthorizationId,
+        AuthorizationId, Timestamp,
         authorization::{AuthorizationState, ConsentReason, Next, Prompt, ResponseMode},
     },
     protocol::{ClientMetadata, ClientType, Scope},
@@ -253,8 +253,8 @@ impl AuthorizationRequest {
             form_post,
             restart_url: if expired { view.client.client_uri.clone() } else { None },
             error,
-            created_at: authorization.requested_at().map(|at| at.to_rfc3339()),
-            expires_at: authorization.expires_at().map(|at| at.to_rfc3339()),
+            created_at: authorization.requested_at().map(Timestamp::to_rfc3339),
+            expires_at: authorization.expires_at().map(Timestamp::to_rfc3339),
         }
     }
 

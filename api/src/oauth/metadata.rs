@@ -24,6 +24,7 @@ pub const OIDC: &str = "/.well-known/openid-configuration";
 const MAX_AGE: u64 = 300;
 
 /// The metadata document (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3).
+#[expect(clippy::struct_excessive_bools, reason = "the specifications give the document these members")]
 #[derive(Serialize, ToSchema)]
 pub struct Metadata {
     /// The issuer identifier.

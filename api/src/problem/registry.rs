@@ -66,8 +66,6 @@ problem_codes! {
         "The body is larger than this endpoint accepts.";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported"
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
-    PolicyViolation "policy_violation" UNPROCESSABLE_ENTITY "A policy forbids this"
-        "The request is well-formed, but breaks rules that the operator set. The member `violations` lists all of them.";
     InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "The client's metadata is not acceptable"
         "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"

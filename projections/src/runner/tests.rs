@@ -1,4 +1,5 @@
 use grantlog_core::{
+    app::Visibility,
     domain::{Timestamp, client::ClientEvent, grant::TokenNumber},
     protocol::AccessTokenFormat::Opaque,
 };
@@ -9,7 +10,7 @@ use crate::{
     live::AccessTokenRef,
     rebuild::rebuild,
     testing::{History, Log, START, after, client, connected, grant, registered},
-    wait::{Visibility, WaitTimeout},
+    wait::WaitTimeout,
 };
 
 const LONG: Duration = Duration::from_mins(1);
@@ -73,7 +74,7 @@ async fn waiting_ends_in_time() {
     let timeout = WaitTimeout { awaited: Position(99), reached: Some(Position(0)) };
     assert_eq!(live.wait_for(Position(99), Duration::from_secs(1)).await, Err(timeout));
     assert_eq!(live.wait_for(Position(0), Duration::ZERO).await, Ok(()));
-    live.wait_until_visible(Position(99)).await;
+    assert!(!live.wait_until_visible(Position(99)).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -150,13 +150,14 @@ fn redeem_code(grant: &Grant, command: &RedeemCode, now: Timestamp) -> Decision 
     check_redirect_uri(binding, command.redirect_uri.as_deref())?;
     check_code_verifier(binding, command)?;
 
-    // RFC 6749 §4.1.4: an access token, and a refresh token if the server likes.
+    // RFC 6749 §4.1.4: an access token, and a refresh token if the server likes. OIDC Core §11: it likes when access
+    // while the person is away was granted.
     let family = next_family(grant)?;
     let mut events = vec![
         GrantEvent::CodeRedeemed { authorization_id: command.authorization_id, family },
         issue_access_token(next_token(grant)?, family, binding.scope.clone(), &command.issue, now),
     ];
-    if let Some(lifetime) = command.issue.refresh_token_lifetime {
+    if let Some(lifetime) = command.issue.refresh_token_lifetime.filter(|_| binding.scope.contains("offline_access")) {
         events.push(GrantEvent::RefreshTokenIssued { family, expires_at: now.plus(lifetime) });
     }
     Ok(events)

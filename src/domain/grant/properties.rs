@@ -15,7 +15,8 @@ use crate::{
 
 const GRACE: u32 = 30;
 const CODE_LIFETIME: Seconds = Seconds(60);
-const SCOPES: [&str; 4] = ["openid", "email openid", "email", "openid profile"];
+const SCOPES: [&str; 5] =
+    ["offline_access openid", "email offline_access openid", "email", "offline_access profile", "email offline_access"];
 
 /// Something that happens in a random history. Families and generations are picked relative to what exists.
 #[derive(Clone, Debug)]

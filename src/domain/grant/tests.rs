@@ -172,28 +172,33 @@ fn revoked() -> GrantEvent {
 
 /// A code was issued for request 1 with this binding.
 fn with_code(binding: CodeBinding) -> Given {
-    Given::given([opened(), consented(1, "email openid"), code_issued(1, binding)])
+    Given::given([opened(), consented(1, "email offline_access openid"), code_issued(1, binding)])
 }
 
 fn code_given() -> Given {
-    with_code(binding("email openid"))
+    with_code(binding("email offline_access openid"))
 }
 
 /// The code was redeemed at the epoch: family 0, access token 0, refresh token 0.
 fn family_given() -> Given {
     let start = Timestamp::default();
-    code_given().and([code_redeemed(1, 0), access(0, 0, "email openid", start), refresh_issued(0, start)])
+    code_given().and([code_redeemed(1, 0), access(0, 0, "email offline_access openid", start), refresh_issued(0, start)])
 }
 
 /// The refresh token was rotated at second 100: access token 1, refresh token 1.
 fn rotated_given() -> Given {
-    family_given().at(seconds(100)).and([rotated(0, 1, seconds(100)), access(1, 0, "email openid", seconds(100))])
+    family_given().at(seconds(100)).and([rotated(0, 1, seconds(100)), access(1, 0, "email offline_access openid", seconds(100))])
 }
 
 /// Two families, 0 and 1, begun at the epoch by requests 1 and 2.
 fn two_families_given() -> Given {
     let start = Timestamp::default();
-    let second = [code_issued(2, binding("openid")), code_redeemed(2, 1), access(1, 1, "openid", start), refresh_issued(1, start)];
+    let second = [
+        code_issued(2, binding("offline_access openid")),
+        code_redeemed(2, 1),
+        access(1, 1, "offline_access openid", start),
+        refresh_issued(1, start),
+    ];
     family_given().and(second)
 }
 
@@ -230,10 +235,10 @@ mod consent {
 
     #[test]
     fn the_first_consent_opens_the_grant() {
-        when_consent(Given::given([]), consent(1, "email openid", expiry())).then([
+        when_consent(Given::given([]), consent(1, "email offline_access openid", expiry())).then([
             opened(),
-            consented(1, "email openid"),
-            code_issued(1, binding("email openid")),
+            consented(1, "email offline_access openid"),
+            code_issued(1, binding("email offline_access openid")),
         ]);
     }
 
@@ -241,18 +246,18 @@ mod consent {
     fn a_later_consent_adds_to_the_grant() {
         when_consent(code_given(), consent(2, "profile", expiry())).then([consented(2, "profile"), code_issued(2, binding("profile"))]);
         let grant = code_given().and([consented(2, "profile")]).state();
-        assert_eq!(grant.consented(), &scope("email openid profile"));
+        assert_eq!(grant.consented(), &scope("email offline_access openid profile"));
     }
 
     #[test]
     fn a_consent_repeated_after_a_crash_records_nothing() {
-        when_consent(code_given(), consent(1, "email openid", expiry())).then_nothing();
-        when_consent(family_given(), consent(1, "email openid", expiry())).then_nothing();
+        when_consent(code_given(), consent(1, "email offline_access openid", expiry())).then_nothing();
+        when_consent(family_given(), consent(1, "email offline_access openid", expiry())).then_nothing();
     }
 
     #[test]
     fn a_consent_repeated_after_a_revocation_does_not_open_a_new_grant() {
-        when_consent(code_given().and([revoked()]), consent(1, "email openid", expiry())).then_nothing();
+        when_consent(code_given().and([revoked()]), consent(1, "email offline_access openid", expiry())).then_nothing();
     }
 
     #[test]
@@ -282,15 +287,15 @@ mod consent {
 
     #[test]
     fn a_code_may_use_what_was_agreed_before() {
-        let skipped = RecordConsent { binding: binding("email openid"), ..consent(2, "openid", expiry()) };
-        let events = [consented(2, "openid"), code_issued(2, binding("email openid"))];
+        let skipped = RecordConsent { binding: binding("email offline_access openid"), ..consent(2, "openid", expiry()) };
+        let events = [consented(2, "openid"), code_issued(2, binding("email offline_access openid"))];
         when_consent(code_given(), skipped).then(events);
     }
 
     #[test]
     fn rfc6749_4_1_2_a_forgotten_code_is_not_issued_again() {
         let later = seconds(200_000);
-        let given = family_given().at(later).and([code_issued(2, binding("openid"))]);
+        let given = family_given().at(later).and([code_issued(2, binding("offline_access openid"))]);
         when_consent(given, consent(1, "openid", later.plus(CODE))).then_refused(GrantRefusal::TooLate);
     }
 }
@@ -301,20 +306,30 @@ mod redemption {
     #[test]
     fn rfc6749_4_1_4_a_code_is_redeemed_for_an_access_token_and_a_refresh_token() {
         let now = seconds(5);
-        when_redeem(code_given().at(now), redeem(1)).then([code_redeemed(1, 0), access(0, 0, "email openid", now), refresh_issued(0, now)]);
+        when_redeem(code_given().at(now), redeem(1)).then([
+            code_redeemed(1, 0),
+            access(0, 0, "email offline_access openid", now),
+            refresh_issued(0, now),
+        ]);
     }
 
     #[test]
     fn without_a_refresh_token_lifetime_there_is_no_refresh_token() {
         let command = RedeemCode { issue: Issue { refresh_token_lifetime: None, ..issue() }, ..redeem(1) };
-        when_redeem(code_given(), command).then([code_redeemed(1, 0), access(0, 0, "email openid", seconds(0))]);
+        when_redeem(code_given(), command).then([code_redeemed(1, 0), access(0, 0, "email offline_access openid", seconds(0))]);
+    }
+
+    #[test]
+    fn oidc_core_11_without_offline_access_there_is_no_refresh_token() {
+        let given = with_code(binding("email"));
+        when_redeem(given, redeem(1)).then([code_redeemed(1, 0), access(0, 0, "email", seconds(0))]);
     }
 
     #[test]
     fn each_authorization_starts_its_own_family() {
         let now = seconds(5);
-        let given = family_given().and([code_issued(2, binding("openid"))]).at(now);
-        when_redeem(given, redeem(2)).then([code_redeemed(2, 1), access(1, 1, "openid", now), refresh_issued(1, now)]);
+        let given = family_given().and([code_issued(2, binding("offline_access openid"))]).at(now);
+        when_redeem(given, redeem(2)).then([code_redeemed(2, 1), access(1, 1, "offline_access openid", now), refresh_issued(1, now)]);
     }
 
     #[test]
@@ -339,7 +354,7 @@ mod redemption {
     fn rfc6749_4_1_2_an_expired_code_is_refused() {
         when_redeem(code_given().at(seconds(60)), redeem(1)).then_refused(GrantRefusal::Expired);
         let last_moment = Timestamp(seconds(60).0 - 1);
-        let issued = [code_redeemed(1, 0), access(0, 0, "email openid", last_moment), refresh_issued(0, last_moment)];
+        let issued = [code_redeemed(1, 0), access(0, 0, "email offline_access openid", last_moment), refresh_issued(0, last_moment)];
         when_redeem(code_given().at(last_moment), redeem(1)).then(issued);
     }
 
@@ -397,7 +412,11 @@ mod redemption {
     fn rfc6749_4_1_3_the_redirect_uri_may_be_repeated() {
         let now = seconds(1);
         let command = RedeemCode { redirect_uri: Some(CALLBACK.into()), ..redeem(1) };
-        when_redeem(code_given().at(now), command).then([code_redeemed(1, 0), access(0, 0, "email openid", now), refresh_issued(0, now)]);
+        when_redeem(code_given().at(now), command).then([
+            code_redeemed(1, 0),
+            access(0, 0, "email offline_access openid", now),
+            refresh_issued(0, now),
+        ]);
     }
 
     #[test]
@@ -418,7 +437,7 @@ mod redemption {
     fn oauth21_4_1_3_with_pkce_the_redirect_uri_may_be_left_out() {
         let command = RedeemCode { redirect_uri: None, ..redeem(1) };
         let start = seconds(0);
-        let issued = [code_redeemed(1, 0), access(0, 0, "email openid", start), refresh_issued(0, start)];
+        let issued = [code_redeemed(1, 0), access(0, 0, "email offline_access openid", start), refresh_issued(0, start)];
         when_redeem(code_given(), command).then(issued);
     }
 
@@ -443,7 +462,7 @@ mod redemption {
 
     #[test]
     fn the_scope_of_a_code_is_known_until_it_is_redeemed() {
-        assert_eq!(code_given().state().code_scope(authorization(1)), Some(&scope("email openid")));
+        assert_eq!(code_given().state().code_scope(authorization(1)), Some(&scope("email offline_access openid")));
         assert_eq!(code_given().state().code_scope(authorization(2)), None);
         assert_eq!(family_given().state().code_scope(authorization(1)), None);
     }
@@ -452,7 +471,7 @@ mod redemption {
     fn the_family_carries_what_the_code_was_bound_to() {
         let grant = family_given().state();
         let family = grant.family(FAMILY).unwrap();
-        assert_eq!(family.scope(), &scope("email openid"));
+        assert_eq!(family.scope(), &scope("email offline_access openid"));
         assert_eq!(family.authorization_id(), authorization(1));
         assert_eq!(family.authentication(), &binding("openid").authentication);
         assert_eq!(family.nonce(), Some("n-0S6_WzA2Mj"));
@@ -467,7 +486,7 @@ mod refreshing {
     #[test]
     fn rfc9700_4_14_2_a_refresh_rotates_the_token() {
         let now = seconds(100);
-        when_refresh(family_given().at(now), refresh(0, 0)).then([rotated(0, 1, now), access(1, 0, "email openid", now)]);
+        when_refresh(family_given().at(now), refresh(0, 0)).then([rotated(0, 1, now), access(1, 0, "email offline_access openid", now)]);
         assert_eq!(rotated_given().state().family(FAMILY).unwrap().generation(), Some(Generation(1)));
     }
 
@@ -510,7 +529,8 @@ mod refreshing {
     fn without_a_lifetime_a_rotation_keeps_the_old_end() {
         let now = seconds(100);
         let command = Refresh { issue: Issue { refresh_token_lifetime: None, ..issue() }, ..refresh(0, 0) };
-        when_refresh(family_given().at(now), command).then([rotated(0, 1, Timestamp::default()), access(1, 0, "email openid", now)]);
+        when_refresh(family_given().at(now), command)
+            .then([rotated(0, 1, Timestamp::default()), access(1, 0, "email offline_access openid", now)]);
     }
 
     #[test]
@@ -522,7 +542,7 @@ mod refreshing {
         // The next one may have it all again.
         let later = seconds(200);
         when_refresh(family_given().at(now).and(events).at(later), refresh(0, 1))
-            .then([rotated(0, 2, later), access(2, 0, "email openid", later)]);
+            .then([rotated(0, 2, later), access(2, 0, "email offline_access openid", later)]);
     }
 
     #[test]
@@ -538,13 +558,13 @@ mod refreshing {
     fn rfc6749_3_2_an_empty_scope_is_none() {
         let now = seconds(100);
         let command = Refresh { scope: Some(Scope::default()), ..refresh(0, 0) };
-        when_refresh(family_given().at(now), command).then([rotated(0, 1, now), access(1, 0, "email openid", now)]);
+        when_refresh(family_given().at(now), command).then([rotated(0, 1, now), access(1, 0, "email offline_access openid", now)]);
     }
 
     #[test]
     fn a_retry_within_the_grace_window_gets_the_same_successor() {
         let now = seconds(130);
-        when_refresh(rotated_given().at(now), refresh(0, 0)).then([access(2, 0, "email openid", now)]);
+        when_refresh(rotated_given().at(now), refresh(0, 0)).then([access(2, 0, "email offline_access openid", now)]);
     }
 
     #[test]
@@ -552,7 +572,7 @@ mod refreshing {
         let now = seconds(101);
         let mut so_far = Vec::new();
         for token in 2..5 {
-            let next = access(token, 0, "email openid", now);
+            let next = access(token, 0, "email offline_access openid", now);
             when_refresh(rotated_given().at(now).and(so_far.clone()), refresh(0, 0)).then([next.clone()]);
             so_far.push(next);
         }
@@ -574,7 +594,7 @@ mod refreshing {
         let now = seconds(1);
         let replayed = [rotated(1, 1, now), refresh_replayed(1, 0), ended(1, RevocationReason::RefreshTokenReplayed)];
         let given = two_families_given().at(now).and(replayed);
-        when_refresh(given, refresh(0, 0)).then([rotated(0, 1, now), access(2, 0, "email openid", now)]);
+        when_refresh(given, refresh(0, 0)).then([rotated(0, 1, now), access(2, 0, "email offline_access openid", now)]);
     }
 
     #[test]
@@ -586,7 +606,7 @@ mod refreshing {
     #[test]
     fn once_the_successor_was_used_the_grace_is_over() {
         let now = seconds(101);
-        let given = rotated_given().at(now).and([rotated(0, 2, now), access(2, 0, "email openid", now)]);
+        let given = rotated_given().at(now).and([rotated(0, 2, now), access(2, 0, "email offline_access openid", now)]);
         when_refresh(given, refresh(0, 0)).then([refresh_replayed(0, 0), ended(0, RevocationReason::RefreshTokenReplayed)]);
     }
 
@@ -685,7 +705,7 @@ mod memory {
 
     #[test]
     fn a_family_is_forgotten_a_day_after_its_last_token() {
-        let next = |at: i64| family_given().at(seconds(at)).and([code_issued(2, binding("openid"))]).state();
+        let next = |at: i64| family_given().at(seconds(at)).and([code_issued(2, binding("offline_access openid"))]).state();
         assert!(next(86_400 + 86_399).family(FAMILY).is_some());
         assert!(next(86_400 + 86_400).family(FAMILY).is_none());
     }
@@ -693,10 +713,14 @@ mod memory {
     #[test]
     fn numbers_go_on_after_everything_was_forgotten() {
         let now = seconds(1_000_000);
-        let code = GrantEvent::CodeIssued { authorization_id: authorization(2), binding: binding("openid"), expires_at: now.plus(CODE) };
+        let code = GrantEvent::CodeIssued {
+            authorization_id: authorization(2),
+            binding: binding("offline_access openid"),
+            expires_at: now.plus(CODE),
+        };
         when_redeem(family_given().at(now).and([code]), redeem(2)).then([
             code_redeemed(2, 1),
-            access(1, 1, "openid", now),
+            access(1, 1, "offline_access openid", now),
             refresh_issued(1, now),
         ]);
     }

@@ -59,7 +59,8 @@ fn oidc_core_3_1_2_1_max_age_sends_nobody_back_for_reading_slowly() {
 fn oidc_core_3_1_2_1_max_age_does_not_begin_to_run_again_when_only_the_roles_change() {
     let with_roles = AttestedSubject { roles: vec!["editor".to_owned()], ..ana() };
     given(requested(json!({"max_age": 10})), [attested(ana())])
-        .given_at(Timestamp(600_000), [attested(with_roles)])
+        .at(Timestamp(600_000))
+        .and([attested(with_roles)])
         .at(Timestamp(600_000))
         .when(approve("openid"))
         .then([approved("openid")]);
@@ -68,7 +69,8 @@ fn oidc_core_3_1_2_1_max_age_does_not_begin_to_run_again_when_only_the_roles_cha
 #[test]
 fn oidc_core_3_1_2_1_max_age_counts_for_each_person() {
     given(requested(json!({"max_age": 10})), [attested(ana())])
-        .given_at(Timestamp(600_000), [attested(person(BEN, 105))])
+        .at(Timestamp(600_000))
+        .and([attested(person(BEN, 105))])
         .at(Timestamp(600_000))
         .when(approve("openid"))
         .then_refused(AuthorizationRefusal::Insufficient(Next::Reauthenticate));
