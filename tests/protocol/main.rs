@@ -4,3 +4,6 @@ mod flow;
 mod introspection;
 mod revocation;
 mod userinfo;
+mod client_authentication;
+mod jwks;
+mod metadata;
