@@ -7,3 +7,7 @@ mod userinfo;
 mod client_authentication;
 mod jwks;
 mod metadata;
+mod admin_api_keys;
+mod admin_clients;
+mod admin_signing_keys;
+mod grants;
