@@ -79,7 +79,8 @@ pub struct IntrospectionResponse {
 /// Send an API key with the role `resource_server`, as Bearer or as the password of HTTP Basic. A token that is not
 /// meant for this resource server is answered like one that does not exist.
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "introspectToken",
-    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded",
+        example = json!({"token": "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiJ9…"})),
     security(("ApiKey" = []), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "What is known of the token.", body = IntrospectionResponse),
