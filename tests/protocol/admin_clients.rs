@@ -138,7 +138,8 @@ async fn a_list_is_read_page_by_page_while_clients_come_and_go() {
         let cursor = cursor.as_str().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         server.admin(Method::GET, &format!("{CLIENTS}?limit=2{cursor}"), None).await.expect(200)
     };
-    let ids = |page: &Value| page["clients"].as_array().unwrap().iter().map(|client| text(client, "client_id").to_owned()).collect::<Vec<_>>();
+    let ids =
+        |page: &Value| page["clients"].as_array().unwrap().iter().map(|client| text(client, "client_id").to_owned()).collect::<Vec<_>>();
     let first = page(&Value::Null).await;
     let mut seen = ids(&first);
     assert_eq!(seen.len(), 2);

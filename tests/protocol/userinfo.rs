@@ -81,9 +81,8 @@ async fn rfc6750_2_3_a_token_in_the_query_or_in_a_body_of_another_type_is_none()
     let token = access_token(&server, "openid").await;
     let query = server.get(&format!("{PATH}?access_token={token}")).await;
     assert_eq!(challenge(&query), (401, "Bearer realm=\"grantlog\""));
-    let json = server
-        .request(Method::POST, PATH, &[("content-type", "application/json")], json!({"access_token": token}).to_string())
-        .await;
+    let json =
+        server.request(Method::POST, PATH, &[("content-type", "application/json")], json!({"access_token": token}).to_string()).await;
     assert_eq!(challenge(&json), (401, "Bearer realm=\"grantlog\""));
     let get = server.request(Method::GET, PATH, &[FORM], format!("access_token={token}")).await;
     assert_eq!(challenge(&get), (401, "Bearer realm=\"grantlog\""));
@@ -104,7 +103,8 @@ async fn rfc6750_3_1_a_token_that_is_not_active_is_invalid_token() {
     let client = server.confidential_client().await;
     let tokens = Authorization::of(&server, &client, "openid offline_access").tokens().await;
     let access = text(&tokens, "access_token");
-    let invalid = "Bearer realm=\"grantlog\", error=\"invalid_token\", error_description=\"The access token is unknown, expired or revoked.\"";
+    let invalid =
+        "Bearer realm=\"grantlog\", error=\"invalid_token\", error_description=\"The access token is unknown, expired or revoked.\"";
     for wrong in ["x", text(&tokens, "refresh_token"), text(&tokens, "id_token"), &access[..access.len() - 3], &server.keys["admin"]] {
         let answer = get(&server, wrong).await;
         assert_eq!(challenge(&answer), (401, invalid), "{wrong}");
@@ -124,7 +124,8 @@ async fn rfc6750_3_1_another_scheme_is_a_malformed_request() {
     let server = TestServer::start().await;
     for header in ["Basic YTpi", "Bearer", "Bearer a b", "token x"] {
         let answer = server.request(Method::GET, PATH, &[("authorization", header)], "").await;
-        let text = "Bearer realm=\"grantlog\", error=\"invalid_request\", error_description=\"The Authorization header holds no bearer token.\"";
+        let text =
+            "Bearer realm=\"grantlog\", error=\"invalid_request\", error_description=\"The Authorization header holds no bearer token.\"";
         assert_eq!(challenge(&answer), (400, text), "{header}");
     }
 }
@@ -135,8 +136,7 @@ async fn oidc_core_5_3_a_token_without_openid_is_insufficient() {
     let person = access_token(&server, "notes.read email").await;
     let machine = server.machine_token(&server.machine_client(json!({})).await).await;
     for token in [person, machine] {
-        let text =
-            "Bearer realm=\"grantlog\", error=\"insufficient_scope\", error_description=\"The token was not granted openid.\", scope=\"openid\"";
+        let text = "Bearer realm=\"grantlog\", error=\"insufficient_scope\", error_description=\"The token was not granted openid.\", scope=\"openid\"";
         assert_eq!(challenge(&get(&server, &token).await), (403, text));
     }
 }
