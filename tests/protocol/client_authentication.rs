@@ -13,7 +13,7 @@ async fn rfc6749_2_3_1_basic_is_form_encoded_first() {
     let server = TestServer::start().await;
     let client = server.machine_client(json!({})).await;
     let (id, secret) = (text(&client, "client_id"), text(&client, "client_secret"));
-    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let encoded = |text: &str| text.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"));
     for header in [basic(id, secret), basic(&encoded(id), &encoded(secret)), basic(id, secret).replace("Basic", "bASIC")] {
         assert_eq!(server.post_form(TOKEN, Some(&header), &[MACHINE]).await.status, 200, "{header}");
     }

@@ -35,7 +35,9 @@ async fn rfc7517_5_the_set_has_public_keys_for_every_algorithm_and_nothing_else(
     assert_eq!(kids(&keys).len(), 3);
     let mut members: Vec<(&str, Vec<&str>)> =
         keys.iter().map(|key| (text(key, "alg"), key.as_object().unwrap().keys().map(String::as_str).collect())).collect();
-    members.iter_mut().for_each(|(_, names)| names.sort_unstable());
+    for (_, names) in &mut members {
+        names.sort_unstable();
+    }
     members.sort_unstable();
     assert_eq!(
         members,

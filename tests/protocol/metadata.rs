@@ -7,7 +7,7 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OIDC: &str = "/.well-known/openid-configuration";
 
 async fn server_at(issuer: &'static str) -> TestServer {
-    TestServer::start_with(|settings| settings.issuer = issuer.to_owned(), |_| {}).await
+    TestServer::start_with(|settings| issuer.clone_into(&mut settings.issuer), |_| {}).await
 }
 
 /// The endpoints that the metadata names, with the method that each has.
