@@ -62,21 +62,32 @@ impl Inner {
 
     /// Lets an API key in that has one of these roles.
     pub async fn require_role(&self, request: &Request, roles: &[Role]) -> Result<AuthenticatedApiKey, Problem> {
+        let key = self.authenticate(request).await?;
+        if roles.contains(&key.role) {
+            return Ok(key);
+        }
+        let wanted: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+        Err(Problem::forbidden(format!("This needs an API key with the role {}.", wanted.join(" or "))))
+    }
+
+    async fn authenticate(&self, request: &Request) -> Result<AuthenticatedApiKey, Problem> {
         let Some(header) = request.header("authorization")? else {
             return Err(Problem::unauthenticated("Send an API key: `Authorization: Bearer glk_…`."));
         };
         let bearer =
             BearerToken::from_header(header).map_err(|_| Problem::unauthenticated("The Authorization header holds no bearer token."))?;
-        let key = self.authority.authenticate_api_key(bearer.expose()).await.map_err(unavailable)?;
-        let key = key.ok_or_else(|| Problem::unauthenticated("The API key is unknown or revoked."))?;
-        self.limits.check_api_key(key.id)?;
-        if roles.contains(&key.role) {
-            return Ok(key);
+        let key = self.identify(request, bearer.expose()).await?;
+        key.ok_or_else(|| Problem::unauthenticated("The API key is unknown or revoked."))
+    }
+
+    /// Whose API key this is. Whoever guesses is slowed down by address, whoever is known by the key.
+    pub async fn identify(&self, request: &Request, api_key: &str) -> Result<Option<AuthenticatedApiKey>, Problem> {
+        let key = self.authority.authenticate_api_key(api_key).await.map_err(unavailable)?;
+        match &key {
+            Some(key) => self.limits.check_api_key(key.id)?,
+            None => self.limits.check_address(request.peer)?,
         }
-        Err(Problem::forbidden(format!(
-            "This needs an API key with the role {}.",
-            roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
-        )))
+        Ok(key)
     }
 
     /// Waits until the read side has what the caller has seen elsewhere (`Grantlog-Min-Position`).

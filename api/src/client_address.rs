@@ -8,9 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 /// The header that the proxies write. One only: a proxy that sets one lets the other through as the client sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {
     /// `Forwarded` (RFC 7239).
     Forwarded,

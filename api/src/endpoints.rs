@@ -60,15 +60,16 @@ pub fn document() -> utoipa::openapi::OpenApi {
     openapi::assemble([Endpoints::openapi()])
 }
 
-/// The route table for this issuer.
+/// The route table for this issuer. Routes whose callers prove who they are are limited by that, and by address only
+/// when the proof fails.
 pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::Error> {
     let table = Table::new()
         .with(Route::new(Method::POST, introspection::PATH, introspection::introspect).oauth().unlimited())
-        .with(Route::new(Method::POST, token::PATH, token::token).oauth().cors())
+        .with(Route::new(Method::POST, token::PATH, token::token).oauth().cors().unlimited())
         .with(Route::new(Method::GET, userinfo::PATH, userinfo::userinfo).oauth().cors())
         .with(Route::new(Method::POST, userinfo::PATH, userinfo::userinfo_by_post).oauth().cors())
         .with(Route::new(Method::GET, jwks::PATH, jwks::jwks).cors())
-        .with(Route::new(Method::POST, revocation::PATH, revocation::revoke).oauth().cors())
+        .with(Route::new(Method::POST, revocation::PATH, revocation::revoke).oauth().cors().unlimited())
         .with(Route::new(Method::POST, create::CREATE, create::create).unlimited())
         .with(Route::new(Method::GET, read::READ, read::read).unlimited())
         .with(Route::new(Method::PUT, subject::ATTEST, subject::attest).unlimited())

@@ -19,6 +19,7 @@ use governor::{
     state::keyed::DefaultKeyedStateStore,
 };
 use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 use crate::problem::{Problem, ProblemCode};
 
@@ -29,7 +30,8 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// So many requests per second, and so many at once after a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rate {
     /// The rate that can be kept up.
     pub per_second: NonZeroU32,

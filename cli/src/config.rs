@@ -3,14 +3,24 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
-use grantlog_core::{app::Settings, domain::Seconds};
+use grantlog_api::{
+    app::EdgeSettings,
+    client_address::{ClientAddress, ForwardedHeader},
+    limits::{Limits as Limiters, Rate, Rates},
+    serve::ServeOptions,
+    site::SiteOptions,
+};
+use grantlog_core::{app::Settings, domain::Seconds, protocol::ScopeToken};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +44,9 @@ pub struct Config {
     pub interaction_url: Option<String>,
     /// Where clients' developers read about the service.
     pub service_documentation: Option<String>,
-    /// Every scope there is, with what it means for people.
+    /// Every scope there is, with what it means for people. Given at all, it replaces the standard ones.
+    // Left out of the defaults that a file is merged into, so that a file can leave a standard scope out.
+    #[serde(skip_serializing)]
     pub scopes: BTreeMap<String, String>,
     /// Tokens and codes.
     pub tokens: Tokens,
@@ -92,16 +104,6 @@ pub struct SigningKeys {
     pub publication_lead: u32,
 }
 
-/// So many at once, and so many a second after that.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rate {
-    /// Sustained.
-    pub per_second: u32,
-    /// At once.
-    pub burst: u32,
-}
-
 /// How much of what is let in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -112,8 +114,6 @@ pub struct Limits {
     pub per_api_key: Rate,
     /// For each address, before anybody is authenticated.
     pub per_address: Rate,
-    /// The longest body, in bytes.
-    pub body_bytes: usize,
     /// The longest request head, in bytes.
     pub header_bytes: usize,
     /// Open connections.
@@ -127,24 +127,13 @@ pub struct Limits {
 }
 
 /// What stands in front.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Proxy {
     /// Whose forwarding header is believed.
     pub trusted: Vec<IpNet>,
     /// Which header that is.
     pub header: ForwardedHeader,
-}
-
-/// A forwarding header.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ForwardedHeader {
-    /// `X-Forwarded-For`.
-    #[default]
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
 }
 
 /// The read side.
@@ -191,8 +180,8 @@ impl Default for Config {
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
-            projections: Projections { snapshot_every: 100_000 },
-            log: Log { format: LogFormat::Json, filter: "info".to_owned() },
+            projections: Projections::default(),
+            log: Log::default(),
         }
     }
 }
@@ -225,10 +214,9 @@ impl Default for SigningKeys {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            per_client: Rate { per_second: 100, burst: 200 },
-            per_api_key: Rate { per_second: 1_000, burst: 2_000 },
-            per_address: Rate { per_second: 50, burst: 100 },
-            body_bytes: 65_536,
+            per_client: rate(100, 200),
+            per_api_key: rate(1_000, 2_000),
+            per_address: rate(50, 100),
             header_bytes: 16_384,
             connections: 10_000,
             header_timeout: 10,
@@ -238,16 +226,27 @@ impl Default for Limits {
     }
 }
 
+impl Default for Proxy {
+    fn default() -> Self {
+        Self { trusted: Vec::new(), header: ForwardedHeader::XForwardedFor }
+    }
+}
+
 impl Default for Projections {
     fn default() -> Self {
-        Config::default().projections
+        Self { snapshot_every: 100_000 }
     }
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Config::default().log
+        Self { format: LogFormat::Json, filter: "info".to_owned() }
     }
+}
+
+fn rate(per_second: u32, burst: u32) -> Rate {
+    let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+    Rate { per_second: at_least_one(per_second), burst: at_least_one(burst) }
 }
 
 fn standard_scopes() -> BTreeMap<String, String> {
@@ -321,14 +320,20 @@ impl Config {
         within("signing_keys.rotation_interval", self.signing_keys.rotation_interval, 3_600, 315_360_000)?;
         within("signing_keys.publication_lead", self.signing_keys.publication_lead, 0, 604_800)?;
         for scope in self.scopes.keys() {
-            if scope.parse::<grantlog_core::protocol::ScopeToken>().is_err() {
-                return Err(ConfigError::Invalid { key: "scopes", problem: format!("names {scope:?}, which is no scope (RFC 6749 §3.3)") });
+            if scope.parse::<ScopeToken>().is_err() {
+                return Err(ConfigError::Invalid {
+                    key: "scopes", problem: format!("names {scope:?}, which is no scope (RFC 6749 §3.3)")
+                });
             }
         }
-        for (key, rate) in [("limits.per_client", self.limits.per_client), ("limits.per_api_key", self.limits.per_api_key), ("limits.per_address", self.limits.per_address)] {
-            if rate.per_second == 0 || rate.burst == 0 {
-                return invalid(key, "must be at least 1 per second, with a burst of at least 1");
-            }
+        within("limits.header_timeout", self.limits.header_timeout, 1, 3_600)?;
+        within("limits.request_timeout", self.limits.request_timeout, 1, 3_600)?;
+        within("limits.drain_timeout", self.limits.drain_timeout, 0, 3_600)?;
+        if self.limits.connections == 0 {
+            return invalid("limits.connections", "must be at least 1");
+        }
+        if self.projections.snapshot_every == 0 {
+            return invalid("projections.snapshot_every", "must be at least 1");
         }
         Ok(())
     }
@@ -344,10 +349,53 @@ impl Config {
             refresh_token_lifetime: Seconds(self.tokens.refresh_token_lifetime),
             refresh_grace: Seconds(self.tokens.refresh_grace),
             id_token_lifetime: Seconds(self.tokens.id_token_lifetime),
-            acr_values_supported: self.authorization.acr_values_supported.clone(),
+            acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
         }
     }
+
+    /// What the edge needs of it.
+    pub fn edge_settings(&self) -> EdgeSettings {
+        EdgeSettings {
+            authorization_endpoint: self.authorization_endpoint.clone(),
+            interaction_url: self.interaction_url.clone(),
+            service_documentation: self.service_documentation.clone(),
+            scopes: self.scopes.clone(),
+        }
+    }
+
+    /// New limiters with its rates.
+    pub fn limiters(&self) -> Arc<Limiters> {
+        let Limits { per_client, per_api_key, per_address, .. } = self.limits;
+        Arc::new(Limiters::new(Rates { client: Some(per_client), api_key: Some(per_api_key), address: Some(per_address) }))
+    }
+
+    /// What holds for every request.
+    pub fn site_options(&self, limits: Arc<Limiters>) -> SiteOptions {
+        SiteOptions {
+            limits,
+            client_address: ClientAddress::behind(self.proxy.trusted.clone(), self.proxy.header),
+            request_timeout: seconds(self.limits.request_timeout),
+            docs_base: self.issuer.as_str().into(),
+        }
+    }
+
+    /// What the listener allows.
+    pub fn serve_options(&self) -> ServeOptions {
+        ServeOptions {
+            max_connections: self.limits.connections,
+            header_read_timeout: seconds(self.limits.header_timeout),
+            drain_timeout: seconds(self.limits.drain_timeout),
+            max_header_bytes: self.limits.header_bytes,
+        }
+    }
 }
+
+fn seconds(number: u32) -> Duration {
+    Duration::from_secs(number.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,64 @@
 //! The program.
-fn main() {}
+
+use std::{io, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use grantlog_cli::{Failure, api_keys, dev, events, fsck, generate, keys, serve};
+
+/// An authorization service whose log is the truth.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Arguments),
+    /// Run a server with demo pages, to try it out
+    Dev(dev::Arguments),
+    /// List and rotate signing keys, make a master key
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Make API keys, for when no admin key is at hand
+    #[command(subcommand)]
+    ApiKeys(api_keys::Command),
+    /// Read the whole log and check that everything fits
+    Fsck(fsck::Arguments),
+    /// Print the log's events
+    Events(events::Arguments),
+    /// Write the files that are derived from code
+    #[command(hide = true)]
+    Generate(generate::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough.
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("grantlog: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Keys(command) => keys::run(command).await,
+        Command::ApiKeys(command) => api_keys::run(command).await,
+        Command::Fsck(arguments) => fsck::run(arguments).await,
+        Command::Events(arguments) => events::run(arguments).await,
+        Command::Generate(arguments) => generate::run(&arguments),
+    }
+}
+
+fn is_broken_pipe(failure: &Failure) -> bool {
+    failure.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

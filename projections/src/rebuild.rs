@@ -49,7 +49,9 @@ pub enum SnapshotOutcome {
         /// The digest of the snapshot with the tail.
         digest: Digest,
     },
-    /// A start ignores it.
+    /// Its last event is not in the log: a start ignores it. The log was cut off, replaced or restored from a backup.
+    OfAnotherLog,
+    /// A start ignores it, for the file's own sake.
     Ignored {
         /// Why.
         reason: String,
@@ -77,7 +79,7 @@ pub async fn verify(store: &dyn EventStore, snapshot_dir: Option<&Path>) -> Resu
     for (path, state) in candidates {
         let outcome = match state {
             Ok(state) if is_of(store, state.applied()).await? => compare(store, state, position, expected).await?,
-            Ok(_) => SnapshotOutcome::Ignored { reason: "it is of another log".to_owned() },
+            Ok(_) => SnapshotOutcome::OfAnotherLog,
             Err(error) => SnapshotOutcome::Ignored { reason: error.to_string() },
         };
         snapshots.push(VerifiedSnapshot { path, outcome });

@@ -76,12 +76,18 @@ impl Authority {
     ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         require_grant_type(client, GrantType::AuthorizationCode)?;
         let code = self.codec.parse_code(code).ok_or_else(|| invalid_grant("the code is not valid"))?;
+        let grant = self.grants.load(&self.outside, &code.grant_id.stream()).await?;
+        // OIDC Core §11: a refresh token is access while the person is away, so it is given to whom they gave just that.
+        // A code's scope never changes, so it may be looked at before the decision.
+        let offline = grant.code_scope(code.authorization_id).is_some_and(|scope| scope.contains("offline_access"));
+        let issue = self.issue_for(client);
+        let issue = Issue { refresh_token_lifetime: issue.refresh_token_lifetime.filter(|_| offline), ..issue };
         let command = GrantCommand::RedeemCode(RedeemCode {
             authorization_id: code.authorization_id,
             client_id: client.id.clone(),
             redirect_uri,
             code_verifier,
-            issue: self.issue_for(client),
+            issue,
         });
         let executed =
             self.grants.execute(&self.outside, context, &code.grant_id.stream(), &command).await.map_err(|error| error.map(worded))?;
@@ -233,7 +239,8 @@ impl Authority {
         };
         let refresh_token =
             family.generation().map(|generation| self.codec.refresh_token(RefreshTokenRef { grant_id, family: token.family, generation }));
-        let expires_in = Seconds(u32::try_from(token.expires_at.seconds_since(now).max(0)).unwrap_or(u32::MAX));
+        // Rounded up: a few milliseconds have passed since the decision.
+        let expires_in = Seconds(u32::try_from((token.expires_at.0 - now.0 + 999) / 1000).unwrap_or_default());
         Ok(IssuedTokens { access_token, expires_in, scope: token.scope.clone(), refresh_token, id_token })
     }
 

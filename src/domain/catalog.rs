@@ -1,5 +1,7 @@
 //! Every event there is: its stream kind, its wire name, its schema version; encoding and decoding.
 
+pub mod reference;
+
 use serde::{Deserialize, Serialize};
 
 use super::{

@@ -1,15 +1,15 @@
 // A person's way through the demo, in a real browser: deny, allow, use, disconnect.
 //
-//   DEMO_URL=http://127.0.0.1:8081 npm test          (a running `grantlog dev`; CHROMIUM names the browser)
+// Starts `grantlog dev` (GRANTLOG_BIN, or the debug build), unless DEMO_URL names one that runs. CHROMIUM names the browser.
 
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
+import { startDemo } from "./demo.mjs";
 
-const demo = process.env.DEMO_URL;
-assert.ok(demo, "DEMO_URL has to name a running demo, for example http://127.0.0.1:8081");
+const { demo, stop } = await startDemo();
 
 const screenshots = join(import.meta.dirname, "screenshots");
 const args = [
@@ -38,7 +38,10 @@ before(async () => {
   page.on("pageerror", (error) => complaints.push(String(error)));
 });
 
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  await stop();
+});
 
 async function shoot(name) {
   shots += 1;
@@ -77,7 +80,7 @@ test("the consent page says who asks for what, and who is asked", async () => {
   assert.ok(text.indexOf(new URL(demo).hostname) < text.indexOf("Postcard Press"), "the host comes before the name");
   assert.match(text, /Ana Lindqvist/);
   assert.ok(await page.getByRole("checkbox").count() >= 5, "every scope is shown");
-  assert.ok(await page.getByRole("checkbox").first().isDisabled(), "openid cannot be unticked");
+  assert.ok(await page.getByRole("checkbox", { name: /who you are/ }).isDisabled(), "openid cannot be unticked");
 });
 
 test("a reload and a second look change nothing", async () => {

@@ -75,6 +75,11 @@ impl<'a> Authorization<'a> {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.query).finish()
     }
 
+    /// Takes the request in with nobody logged in, and returns the answer, whatever it is.
+    pub async fn start_without_subject(&self) -> crate::Answer {
+        self.server.create(&json!({"query": self.query()})).await
+    }
+
     /// Takes the request in, with the subject.
     pub async fn start(&self) -> Value {
         let body = json!({"query": self.query(), "subject": self.subject});

@@ -3,10 +3,12 @@
 
 mod assertion;
 mod browser;
+mod interaction;
 mod request;
 mod server;
 
 pub use assertion::{ClientKey, JWT_BEARER, hmac_signed, unsigned};
 pub use browser::{Authorization, Pkce, claims};
+pub use interaction::parameters_of;
 pub use request::{basic, merged, text};
 pub use server::{Answer, TestServer};

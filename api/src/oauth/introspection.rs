@@ -105,13 +105,7 @@ async fn authenticate(app: &App, request: &Request) -> Result<AuthenticatedApiKe
         Ok(bearer) => SecretText::from(bearer.expose()),
         Err(_) => basic_password(header).ok_or_else(|| refused("The Authorization header holds no API key."))?,
     };
-    let key = app
-        .authority
-        .authenticate_api_key(key.expose())
-        .await
-        .map_err(unavailable)?
-        .ok_or_else(|| refused("The API key is unknown or revoked."))?;
-    app.limits.check_api_key(key.id)?;
+    let key = app.identify(request, key.expose()).await?.ok_or_else(|| refused("The API key is unknown or revoked."))?;
     match key.role {
         Role::ResourceServer => Ok(key),
         _ => Err(OAuthFailure::from(crate::problem::Problem::forbidden("This needs an API key with the role resource_server."))),

@@ -28,14 +28,21 @@ async fn authenticate_client(app: &App, request: &Request, params: &Params) -> R
     let used_header = header.is_some();
     let presented = PresentedCredentials::parse(header, params).map_err(|error| worded(&error, used_header))?;
     let anonymous = Context::new("system", request.request_id.to_string());
-    let client = app.authority.authenticate_client(&anonymous, &presented).await.map_err(|error| match error {
-        UseCaseError::Trouble(trouble) => unavailable(trouble),
-        // RFC 6749 §5.2: one answer for every reason, so that nothing about the client is told.
-        UseCaseError::Refused(InvalidClient(why)) => {
-            OAuthFailure::invalid_client("Client authentication failed.", used_header).caused_by(why)
+    let client = match app.authority.authenticate_client(&anonymous, &presented).await {
+        Ok(client) => client,
+        Err(UseCaseError::Trouble(trouble)) => return Err(unavailable(trouble)),
+        Err(UseCaseError::Refused(InvalidClient(why))) => {
+            app.limits.check_address(request.peer)?;
+            // RFC 6749 §5.2: one answer for every reason, so that nothing about the client is told.
+            return Err(OAuthFailure::invalid_client("Client authentication failed.", used_header).caused_by(why));
         }
-    })?;
-    app.limits.check_client(client.id.as_str())?;
+    };
+    // Who proved nothing is limited by address, or anybody could use up what a public client may do.
+    if client.is_public() {
+        app.limits.check_address(request.peer)?;
+    } else {
+        app.limits.check_client(client.id.as_str())?;
+    }
     let context = Context::new(format!("client:{}", client.id), request.request_id.to_string());
     Ok((client, context))
 }

@@ -1,9 +1,9 @@
 //! The table as one warp filter.
 
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Buf;
-use futures::{FutureExt, Stream, future::ready};
+use futures::{Stream, future::ready};
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{
@@ -129,12 +129,13 @@ where
     Ok(Request { method: matched.method, params, query, headers, body, peer, request_id })
 }
 
-/// Calls the handler. A handler that takes too long is given up, one that panics has a bug; both are answered.
+/// Calls the handler in a task of its own: what was begun is carried through, even when the client goes away or its
+/// time is up, so that no write is torn from what follows it. A handler that panics has a bug; that is answered too.
 async fn answer<A>(route: &Route<A>, app: A, request: Request, context: &Context, deadline: Instant) -> Response {
-    let handled = async { (route.handler)(app, request, context.clone()).await };
-    match timeout_at(deadline, AssertUnwindSafe(handled).catch_unwind()).await {
+    let handled = tokio::spawn((route.handler)(app, request, context.clone()));
+    match timeout_at(deadline, handled).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::internal("the handler panicked").into_response(context),
+        Ok(Err(panicked)) => Problem::internal(panicked).into_response(context),
         Err(_) => Problem::unavailable("the handler took too long").into_response(context),
     }
 }

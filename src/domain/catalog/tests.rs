@@ -517,3 +517,13 @@ fn what_does_not_belong_into_the_stream_is_refused() {
         assert!(matches!(refused, Err(DecodeError::Malformed { .. })), "{kind} {data}: {refused:?}");
     }
 }
+
+#[test]
+fn the_reference_has_every_event() {
+    let referenced: Vec<_> = reference::EVENT_TYPES.iter().map(|event| event.name).collect();
+    assert_eq!(referenced, WIRE_NAMES);
+    for (_, event) in samples() {
+        let known = reference::event_type(wire_name(&event)).expect("it is in the reference");
+        assert_eq!(known.stream, event.stream_kind());
+    }
+}

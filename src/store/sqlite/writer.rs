@@ -286,7 +286,7 @@ fn integer(value: u64) -> i64 {
 
 /// Moves everything from the write-ahead log into the file. It may be put off by a reader, which does no harm.
 fn checkpoint(connection: &Connection) {
-    if let Err(error) = connection.pragma_query_value(None, "wal_checkpoint(TRUNCATE)", |_| Ok(())) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
         tracing::warn!(%error, "the write-ahead log was not checkpointed");
     }
 }

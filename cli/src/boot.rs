@@ -1,0 +1,281 @@
+//! From a configuration to a running service, and back in the right order.
+//!
+//! [`Engine`] is both sides of the model without HTTP: what the offline commands work on. [`Service`] puts the API in
+//! front of it, and the tasks beside it.
+
+use std::{env, fmt, fs, io, path::Path, sync::Arc, time::Duration};
+
+use futures::TryStreamExt;
+use grantlog_api::{
+    app::{App, Inner},
+    endpoints,
+    health::Metrics,
+    limits::{self, Limits},
+    serve::{Drained, serve},
+    site::Site,
+};
+use grantlog_core::{
+    app::{Authority, Context, Outside, UseCaseError, clock::SystemClock, entropy::SystemEntropy},
+    domain::{StreamKind, api_key::Role},
+    keys::{MasterKey, MasterKeyError, Secret, Vault, VaultError},
+    store::{EventStore, SqliteStore, StoreError},
+};
+use grantlog_projections::{
+    Live, LiveRunner,
+    runner::{LiveOptions, Progress},
+};
+use tokio::{net::TcpListener, task::JoinSet, time::interval};
+
+use crate::config::Config;
+
+/// The variable that may hold the master key itself.
+pub const MASTER_KEY_VARIABLE: &str = "GRANTLOG_MASTER_KEY";
+/// The folder of the snapshots in a data directory.
+pub const SNAPSHOTS: &str = "snapshots";
+/// The file of the master key in a data directory, unless the configuration names another.
+pub const MASTER_KEY_FILE: &str = "master.key";
+/// The vault's file in a data directory.
+pub const VAULT_FILE: &str = "vault.db";
+
+const MINUTE: Duration = Duration::from_mins(1);
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The data directory.
+    #[error("the data directory {dir} can't be used: {source}")]
+    DataDirectory {
+        /// Which.
+        dir: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The master key.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// The variable holds no text.
+    #[error("{MASTER_KEY_VARIABLE} is not text")]
+    MasterKeyVariable,
+    /// There is a vault, and what opens it is gone.
+    #[error("{path} is missing, and without the master key the vault beside it stays shut: restore it from its backup")]
+    MasterKeyLost {
+        /// Where it should be.
+        path: String,
+    },
+    /// The event store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Keys, or what the demo needs.
+    #[error("what a start needs can't be made: {0}")]
+    Keys(String),
+    /// The OpenAPI document can't be written.
+    #[error("the API can't be described: {0}")]
+    Document(#[from] serde_json::Error),
+}
+
+impl<R: fmt::Display> From<UseCaseError<R>> for BootError {
+    fn from(error: UseCaseError<R>) -> Self {
+        Self::Keys(match error {
+            UseCaseError::Refused(refusal) => refusal.to_string(),
+            UseCaseError::Trouble(trouble) => trouble.to_string(),
+        })
+    }
+}
+
+/// Makes the data directory for its owner only; one that is there is left as it is.
+pub fn prepare_data_dir(dir: &Path) -> Result<(), BootError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|source| BootError::DataDirectory { dir: dir.display().to_string(), source })
+}
+
+/// The master key of a server: from the environment or from its file, which is made with the data directory.
+pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
+    match env::var(MASTER_KEY_VARIABLE) {
+        Ok(text) => Ok(MasterKey::from_base64(&text)?),
+        Err(env::VarError::NotUnicode(_)) => Err(BootError::MasterKeyVariable),
+        Err(env::VarError::NotPresent) => {
+            let path = config.master_key_file.clone().unwrap_or_else(|| config.data_dir.join(MASTER_KEY_FILE));
+            // A new key would not open an old vault: say what is missing, rather than that something does not fit.
+            if config.data_dir.join(VAULT_FILE).exists() && !path.exists() {
+                return Err(BootError::MasterKeyLost { path: path.display().to_string() });
+            }
+            Ok(MasterKey::load_or_create(&path)?)
+        }
+    }
+}
+
+/// Both sides of the model over one data directory, which is locked as long as it is open.
+pub struct Engine {
+    /// The write side.
+    pub authority: Authority,
+    store: Arc<SqliteStore>,
+    runner: LiveRunner,
+}
+
+impl Engine {
+    /// Opens a data directory, which is made if it isn't there, and catches up with its log.
+    pub async fn open(config: &Config, master_key: &MasterKey, progress: impl FnMut(Progress) + Send) -> Result<Self, BootError> {
+        prepare_data_dir(&config.data_dir)?;
+        let store = Arc::new(SqliteStore::open(&config.data_dir)?);
+        let vault = Vault::open(&config.data_dir, master_key)?;
+        let options =
+            LiveOptions { snapshot_dir: Some(config.data_dir.join(SNAPSHOTS)), snapshot_every: config.projections.snapshot_every };
+        let runner = LiveRunner::start(store.clone(), options, progress).await?;
+        let outside = Outside {
+            store: store.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy::default()),
+            visibility: runner.live(),
+        };
+        let authority = Authority::new(config.settings(), outside, vault, master_key, runner.live());
+        Ok(Self { authority, store, runner })
+    }
+
+    /// The read side.
+    pub fn live(&self) -> Arc<Live> {
+        self.runner.live()
+    }
+
+    /// Keeps what is under way: a last snapshot, the appends that wait. Then the data directory is free.
+    pub async fn close(self) {
+        close(self.runner, &self.store).await;
+    }
+
+    /// Makes the signing keys that are missing; makes an admin API key when there never was an API key.
+    async fn make_first_keys(&self) -> Result<Option<Secret>, BootError> {
+        let context = Context::system();
+        self.authority.ensure_signing_keys(&context).await?;
+        // Whoever revoked all their keys did not ask for another one.
+        if !self.live().api_keys().is_empty() || self.had_api_key().await? {
+            return Ok(None);
+        }
+        let (_, secret) = self.authority.create_api_key(&context, "first admin", Role::Admin, None).await?;
+        Ok(Some(secret))
+    }
+
+    async fn had_api_key(&self) -> Result<bool, StoreError> {
+        let mut events = self.store.read_all(None);
+        while let Some(event) = events.try_next().await? {
+            if event.stream.kind() == StreamKind::ApiKey {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+async fn close(runner: LiveRunner, store: &SqliteStore) {
+    runner.shutdown().await;
+    store.close().await;
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("runner", &self.runner).finish_non_exhaustive()
+    }
+}
+
+/// A whole server but for its listener.
+pub struct Service {
+    /// What the endpoints work with.
+    pub app: App,
+    /// What answers requests.
+    pub site: Site,
+    /// The secret of the first admin API key, if this is the first start. It is known nowhere else.
+    pub first_admin_key: Option<Secret>,
+    config: Config,
+    store: Arc<SqliteStore>,
+    runner: LiveRunner,
+    tasks: JoinSet<()>,
+}
+
+impl Service {
+    /// Boots everything.
+    pub async fn start(
+        config: Config,
+        master_key: &MasterKey,
+        metrics: Metrics,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<Self, BootError> {
+        let engine = Engine::open(&config, master_key, progress).await?;
+        let first_admin_key = engine.make_first_keys().await?;
+        let limits = config.limiters();
+        let Engine { authority, store, runner } = engine;
+        let app = Arc::new(Inner { authority, live: runner.live(), limits: limits.clone(), edge: config.edge_settings() });
+        let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
+        let tasks = tasks(&app, limits, metrics);
+        Ok(Self { app, site, first_admin_key, config, store, runner, tasks })
+    }
+
+    /// Serves until `shutdown` completes, and then ends in order: the requests under way are answered, the read side
+    /// takes a snapshot, the store commits what is queued.
+    pub async fn serve(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
+        let drained = serve(listener, self.site.clone(), self.config.serve_options(), shutdown).await;
+        self.tasks.shutdown().await;
+        close(self.runner, &self.store).await;
+        drained
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// What goes on beside the requests.
+fn tasks(app: &App, limits: Arc<Limits>, metrics: Metrics) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(rotate_aged_keys(app.clone()));
+    tasks.spawn(drop_expired_hints(app.clone()));
+    tasks.spawn(limits::housekeeping(limits, MINUTE));
+    tasks.spawn(metrics.upkeep(METRICS_UPKEEP));
+    tasks
+}
+
+async fn rotate_aged_keys(app: App) {
+    let mut minutes = interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        match app.authority.rotate_aged_signing_keys(&Context::system()).await {
+            Ok(made) => made.iter().for_each(|kid| tracing::info!(kid, "a signing key was made")),
+            Err(error) => tracing::error!(%error, "the signing keys can't be rotated"),
+        }
+    }
+}
+
+async fn drop_expired_hints(app: App) {
+    let mut minutes = interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        let authority = &app.authority;
+        if let Err(error) = authority.vault().drop_expired_hints(authority.now()).await {
+            tracing::error!(%error, "expired login hints can't be dropped");
+        }
+    }
+}
+
+/// Completes when the operator, or who supervises us, says so.
+pub async fn told_to_stop() {
+    use tokio::signal::{
+        ctrl_c,
+        unix::{SignalKind, signal},
+    };
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = ctrl_c() => {}
+        },
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM can't be heard; SIGINT can");
+            // Without either there is nothing to wait for.
+            let _ = ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The log itself, event by event and then stream by stream.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::TryStreamExt;
+use grantlog_core::{
+    domain::{
+        Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
+        client::ClientDecider, client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
+        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+    },
+    store::{EventStore, Position, Recorded, StoreError},
+};
+use uuid::Uuid;
+
+use super::{Finding, Summary, fits_its_place, unreadable};
+
+/// What is remembered of a stream while the log is read.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    events: u64,
+    /// The ids of its events, so that they can be told from others without keeping them all.
+    ids: u128,
+}
+
+struct Reader {
+    last: Option<Position>,
+    ids: HashSet<Uuid>,
+    streams: HashMap<StreamId, Seen>,
+}
+
+/// Reads the log up to where it ends now.
+pub(super) async fn check(store: &dyn EventStore, mut progress: impl FnMut(u64, u64)) -> Result<Summary, Finding> {
+    let head = store.head().await.map_err(unreadable)?;
+    let mut reader = Reader { last: None, ids: HashSet::new(), streams: HashMap::new() };
+    let mut events = store.read_all(None);
+    while reader.last < head {
+        let next = events.try_next().await;
+        let Some(event) = next.map_err(|error| after(reader.last, &error))? else { break };
+        reader.take(&event)?;
+        progress(event.position.0, head.unwrap_or_default().0);
+    }
+    if reader.last != head {
+        return Err(Finding { position: head, ..Finding::new("the log ends before its last event") });
+    }
+    for (stream, seen) in &reader.streams {
+        check_stream(store, stream, *seen).await?;
+    }
+    Ok(reader.summary())
+}
+
+/// What the store can't read stands after what it could.
+fn after(last: Option<Position>, error: &StoreError) -> Finding {
+    let last = last.map_or_else(|| "at the log's beginning".to_owned(), |last| format!("after position {}", last.0));
+    Finding::new(format!("{last}: {error}"))
+}
+
+impl Reader {
+    fn take(&mut self, event: &Recorded) -> Result<(), Finding> {
+        let finding = |what: String| Finding { position: Some(event.position), stream: Some(event.stream.clone()), what };
+        let expected = self.last.map_or(1, |last| last.0.saturating_add(1));
+        if event.position.0 != expected {
+            return Err(finding(format!("position {expected} is missing")));
+        }
+        let seen = self.streams.entry(event.stream.clone()).or_default();
+        if event.revision.0 != seen.events {
+            return Err(finding(format!("revision {} stands where revision {} belongs", event.revision.0, seen.events)));
+        }
+        if !self.ids.insert(event.event.id) {
+            return Err(finding(format!("the event id {} was used before", event.event.id)));
+        }
+        check_content(event).map_err(finding)?;
+        seen.events += 1;
+        seen.ids ^= event.event.id.as_u128();
+        self.last = Some(event.position);
+        Ok(())
+    }
+
+    fn summary(self) -> Summary {
+        let mut summary = Summary { head: self.last, ..Summary::default() };
+        for (stream, seen) in self.streams {
+            summary.events += seen.events;
+            *summary.streams.entry(stream.kind()).or_default() += 1;
+        }
+        summary
+    }
+}
+
+fn check_content(recorded: &Recorded) -> Result<(), String> {
+    let event = recorded.decode().map_err(|error| error.to_string())?;
+    // What was written is the canonical form of what was decided, so anything else was not written by this program.
+    let encoded = event.encode();
+    if encoded.data != recorded.event.data {
+        return Err(format!("the payload of {} is not in its canonical form", recorded.event.kind));
+    }
+    if recorded.event.actor.is_empty() {
+        return Err("it has no actor".to_owned());
+    }
+    recorded.canonical().map_err(|error| format!("it has no canonical form: {error}"))?;
+    fits_its_place(&event, &recorded.event.kind, recorded.revision.0)
+}
+
+/// The stream, loaded the way decisions load it, is what stands in the log; and it folds.
+async fn check_stream(store: &dyn EventStore, stream: &StreamId, seen: Seen) -> Result<(), Finding> {
+    let finding = |what: String| Finding { position: None, stream: Some(stream.clone()), what };
+    let loaded = store.load(stream, None).await.map_err(|error| finding(error.to_string()))?;
+    let events: Vec<Recorded> = loaded.events.into_iter().take_while(|event| event.revision.0 < seen.events).collect();
+    let ids = events.iter().fold(0, |ids, event| ids ^ event.event.id.as_u128());
+    if u64::try_from(events.len()) != Ok(seen.events) || ids != seen.ids {
+        return Err(finding("loading it gives other events than reading the log".to_owned()));
+    }
+    fold(stream.kind(), events).map_err(|what| finding(what.to_owned()))
+}
+
+fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
+    match kind {
+        StreamKind::Client => fold_with::<ClientDecider>(events),
+        StreamKind::Authorization => fold_with::<AuthorizationDecider>(events),
+        StreamKind::Grant => fold_with::<GrantDecider>(events),
+        StreamKind::GrantReservation => fold_with::<GrantReservationDecider>(events),
+        StreamKind::MachineToken => fold_with::<MachineTokenDecider>(events),
+        StreamKind::SigningKey => fold_with::<SigningKeyDecider>(events),
+        StreamKind::ApiKey => fold_with::<ApiKeyDecider>(events),
+        StreamKind::Subject => fold_with::<SubjectDecider>(events),
+        StreamKind::ClientAssertion => fold_with::<ClientAssertionDecider>(events),
+    }
+}
+
+fn fold_with<D: Decider>(events: Vec<Recorded>) -> Result<(), &'static str>
+where
+    D::Event: TryFrom<Event>,
+{
+    let fold = |state: D::State, recorded: Recorded| {
+        let at: Timestamp = recorded.event.time;
+        let event = recorded.decode().map_err(|_| "an event does not decode")?;
+        let event = D::Event::try_from(event).map_err(|_| "an event belongs to another kind of stream")?;
+        Ok(D::evolve(state, &event, at))
+    };
+    events.into_iter().try_fold(D::State::default(), fold).map(drop)
+}

@@ -1,0 +1,17 @@
+//! The program grantlog, as a library: the subcommands, and the service that they and the tests boot.
+
+pub mod api_keys;
+pub mod boot;
+pub mod config;
+pub mod dev;
+pub mod events;
+pub mod fsck;
+pub mod generate;
+pub mod keys;
+pub mod logging;
+pub mod place;
+pub mod progress;
+pub mod serve;
+
+/// Why a subcommand did not work, in words for the person at the terminal.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

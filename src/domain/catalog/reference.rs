@@ -1,0 +1,109 @@
+//! What every event means, for people: `docs/events.md` is made of it, and `fsck` knows from it what a stream begins with.
+
+use crate::domain::StreamKind;
+
+/// One type of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventType {
+    /// The kind of the streams that it stands in.
+    pub stream: StreamKind,
+    /// The wire name.
+    pub name: &'static str,
+    /// Whether its streams begin with it, and have it nowhere else.
+    pub begins: bool,
+    /// The release that wrote it first.
+    pub since: &'static str,
+    /// What has happened.
+    pub meaning: &'static str,
+}
+
+const fn begins(stream: StreamKind, name: &'static str, meaning: &'static str) -> EventType {
+    EventType { stream, name, begins: true, since: "0.1.0", meaning }
+}
+
+const fn follows(stream: StreamKind, name: &'static str, meaning: &'static str) -> EventType {
+    EventType { stream, name, begins: false, since: "0.1.0", meaning }
+}
+
+/// Every type there is, in the order of the catalog.
+pub const EVENT_TYPES: &[EventType] = &[
+    begins(StreamKind::Client, "client.registered", "The client exists."),
+    follows(StreamKind::Client, "client.updated", "What is registered about it changed; the event has all of it, as it is now."),
+    follows(StreamKind::Client, "client.secret_rotation_started", "A second secret is good beside the first."),
+    follows(StreamKind::Client, "client.secret_rotation_completed", "The next secret is the only one."),
+    follows(StreamKind::Client, "client.secret_rotation_cancelled", "The next secret is forgotten."),
+    follows(StreamKind::Client, "client.suspended", "Nothing is issued to it and nothing of its is valid, until it is resumed."),
+    follows(StreamKind::Client, "client.resumed", "The suspension is over."),
+    follows(StreamKind::Client, "client.deleted", "It is gone for good, with everything it held."),
+    begins(StreamKind::Authorization, "authorization.requested", "A valid authorization request arrived."),
+    follows(StreamKind::Authorization, "authorization.subject_attested", "The application said who the person is."),
+    follows(StreamKind::Authorization, "authorization.approved", "The person agreed, or did not have to be asked."),
+    follows(StreamKind::Authorization, "authorization.completed", "The code was issued under a grant: the answer is complete."),
+    follows(
+        StreamKind::Authorization,
+        "authorization.denied",
+        "The request ended without a grant, with the error that the client is told.",
+    ),
+    begins(StreamKind::Grant, "grant.opened", "The grant of a subject to a client exists; nothing is agreed yet."),
+    follows(StreamKind::Grant, "grant.consented", "The subject agreed to this scope, beside what they agreed to before."),
+    follows(StreamKind::Grant, "grant.code_issued", "A code was issued. The code itself is derived, not stored."),
+    follows(StreamKind::Grant, "grant.code_redeemed", "The code was redeemed: a token family began."),
+    follows(StreamKind::Grant, "grant.code_replayed", "The code was presented again."),
+    follows(StreamKind::Grant, "grant.access_token_issued", "An access token was issued."),
+    follows(StreamKind::Grant, "grant.refresh_token_issued", "The first refresh token of a family was issued. It is derived, not stored."),
+    follows(StreamKind::Grant, "grant.refresh_token_rotated", "A refresh token was used: its successor took its place."),
+    follows(StreamKind::Grant, "grant.refresh_token_replayed", "A refresh token was presented after its grace window."),
+    follows(StreamKind::Grant, "grant.access_token_revoked", "One access token is dead."),
+    follows(StreamKind::Grant, "grant.family_ended", "Everything of one token family is dead."),
+    follows(StreamKind::Grant, "grant.revoked", "The grant is over, with everything under it, for good."),
+    begins(StreamKind::GrantReservation, "grant_reservation.made", "From here on this is the grant of the subject to the client."),
+    begins(StreamKind::MachineToken, "machine_token.issued", "A machine client got an access token."),
+    follows(StreamKind::MachineToken, "machine_token.revoked", "It is dead."),
+    begins(StreamKind::SigningKey, "signing_key.generated", "The key was made and is published; it signs from a moment on."),
+    follows(StreamKind::SigningKey, "signing_key.retired", "It signs no more from a moment on, and is published until another."),
+    follows(StreamKind::SigningKey, "signing_key.revoked", "It is neither used nor published any more, and what it signed is void."),
+    begins(StreamKind::ApiKey, "api_key.created", "The API key exists."),
+    follows(StreamKind::ApiKey, "api_key.revoked", "It is good for nothing any more."),
+    begins(StreamKind::Subject, "subject.registered", "The person was attested for the first time."),
+    begins(StreamKind::ClientAssertion, "client_assertion.used", "A client assertion authenticated its client, and can't do so again."),
+];
+
+/// What is known of the type of this name.
+pub fn event_type(name: &str) -> Option<&'static EventType> {
+    EVENT_TYPES.iter().find(|known| known.name == name)
+}
+
+/// The page `docs/events.md`.
+pub fn events_markdown() -> String {
+    let mut page = String::from(
+        "# Events\n\n<!-- Generated from src/domain/catalog/reference.rs by `grantlog generate`; a test is red when this file is stale. -->\n\n\
+         Every event that the log can hold. The kind of a stream is the part of its name before the first dash; the first event \
+         of each table begins a stream.\nThe members of each payload are in `src/domain/<stream>/event.rs`, an example in \
+         `tests/golden/events/`. [event-envelope.md](event-envelope.md) describes what stands around it.\n",
+    );
+    for stream in StreamKind::ALL {
+        page.extend(["\n## ", stream.as_str(), "\n\n| event | since | what has happened |\n|---|---|---|\n"]);
+        for event in EVENT_TYPES.iter().filter(|event| event.stream == stream) {
+            page.extend(["| `", event.name, "` | ", event.since, " | ", event.meaning, " |\n"]);
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_fresh() {
+        assert_eq!(include_str!("../../../docs/events.md"), events_markdown(), "run `make generate`");
+    }
+
+    #[test]
+    fn each_stream_begins_with_one_type() {
+        for stream in StreamKind::ALL {
+            let types: Vec<_> = EVENT_TYPES.iter().filter(|event| event.stream == stream).collect();
+            assert_eq!(types.iter().map(|event| event.begins).collect::<Vec<_>>(), [&[true][..], &vec![false; types.len() - 1]].concat());
+        }
+    }
+}
