@@ -80,7 +80,8 @@ impl ApiKey {
 }
 
 /// Create an API key.
-#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("ApiKey" = [])), request_body = CreateApiKey,
+#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("ApiKey" = [])),
+    request_body(content = CreateApiKey, example = json!({"name": "notes API", "role": "resource_server", "audience": "https://api.example.com"})),
     responses((status = 201, description = "The key: shown this once.", body = ApiKey), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;

@@ -141,7 +141,7 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
 ///
 /// `client_type`, and whether the client is public, can't change.
 #[utoipa::path(put, path = ITEM, tag = "clients", operation_id = "updateClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
-    request_body = ClientMetadataInput,
+    request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
     responses((status = 200, description = "The client.", body = Client), (status = 422, description = "The metadata is not acceptable; `problems` lists every mistake.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
