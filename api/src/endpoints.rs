@@ -49,7 +49,8 @@ use crate::{
         api_keys::list,
         api_keys::revoke,
         signing_keys::list,
-        signing_keys::rotate
+        signing_keys::rotate,
+        signing_keys::revoke
     ),
     components(schemas(resource::AuthorizationRequest))
 )]
@@ -95,7 +96,8 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, api_keys::COLLECTION, api_keys::list)
         .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)
         .route(Method::GET, signing_keys::COLLECTION, signing_keys::list)
-        .route(Method::POST, signing_keys::ROTATE, signing_keys::rotate);
+        .route(Method::POST, signing_keys::ROTATE, signing_keys::rotate)
+        .route(Method::DELETE, signing_keys::ITEM, signing_keys::revoke);
     let table = metadata::paths_for_issuer_path(&issuer_path(issuer))
         .iter()
         .fold(table, |table, path| table.with(Route::new(Method::GET, path, metadata::oauth_metadata).cors()));

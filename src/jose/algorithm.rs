@@ -24,8 +24,8 @@ pub enum Algorithm {
 /// A signature algorithm that this server verifies: what it signs with, and what clients may sign assertions with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum VerificationAlgorithm {
-    /// Ed25519 (RFC 8037).
-    #[serde(rename = "EdDSA")]
+    /// Ed25519 (RFC 8037). RFC 9864 §2.2: `Ed25519` names the same algorithm, and new clients write that.
+    #[serde(rename = "EdDSA", alias = "Ed25519")]
     EdDsa,
     /// ECDSA with P-256 and SHA-256.
     #[serde(rename = "ES256")]
@@ -37,6 +37,9 @@ pub enum VerificationAlgorithm {
     #[serde(rename = "PS256")]
     Ps256,
 }
+
+/// The other name of `EdDSA` with an Ed25519 key (RFC 9864 §2.2); other keys are not used here.
+const FULLY_SPECIFIED_EDDSA: &str = "Ed25519";
 
 /// An `alg` that is not known here; `none` is one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +70,8 @@ impl Algorithm {
 impl VerificationAlgorithm {
     /// Every algorithm there is.
     pub const ALL: [Self; 4] = [Self::EdDsa, Self::Es256, Self::Rs256, Self::Ps256];
+    /// Every `alg` value that is understood.
+    pub const NAMES: [&str; 5] = ["EdDSA", FULLY_SPECIFIED_EDDSA, "ES256", "RS256", "PS256"];
 
     /// The `alg` value.
     pub fn as_str(self) -> &'static str {
@@ -99,6 +104,9 @@ impl FromStr for Algorithm {
 impl FromStr for VerificationAlgorithm {
     type Err = UnknownAlgorithm;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == FULLY_SPECIFIED_EDDSA {
+            return Ok(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or(UnknownAlgorithm)
     }
 }
@@ -129,6 +137,18 @@ mod tests {
             assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
             assert_eq!(serde_json::to_value(algorithm).expect("a name"), algorithm.as_str());
         }
+    }
+
+    #[test]
+    fn rfc9864_2_2_ed25519_is_eddsa_with_that_key() {
+        for name in VerificationAlgorithm::NAMES {
+            let parsed: VerificationAlgorithm = name.parse().expect("a name of one");
+            assert_eq!(serde_json::from_value::<VerificationAlgorithm>(name.into()).expect("a name of one"), parsed);
+        }
+        assert_eq!("Ed25519".parse(), Ok(VerificationAlgorithm::EdDsa));
+        assert!(VerificationAlgorithm::ALL.iter().all(|algorithm| VerificationAlgorithm::NAMES.contains(&algorithm.as_str())));
+        // What we write ourselves stays what every client reads.
+        assert_eq!("Ed25519".parse::<Algorithm>(), Err(UnknownAlgorithm));
     }
 
     #[test]

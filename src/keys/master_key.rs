@@ -3,7 +3,7 @@
 use std::{
     fmt, fs, io,
     io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -62,25 +62,20 @@ impl MasterKey {
 
     /// Reads the key from a file that only its owner has access to; makes both if there is no such file.
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
-        let failed = |source| MasterKeyError::Io { path: path.to_owned(), source };
-        // Creating comes first: whoever loses a race for it then loads the winner's.
-        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(file) => Self::create(file, path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load(path),
-            Err(error) => Err(failed(error)),
+        match Self::load(path) {
+            Err(MasterKeyError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Self::create(path),
+            loaded_or_refused => loaded_or_refused,
         }
     }
 
-    fn create(file: fs::File, path: &Path) -> Result<Self, MasterKeyError> {
-        let written = Self::random().and_then(|key| match key.write(file, path) {
+    fn create(path: &Path) -> Result<Self, MasterKeyError> {
+        let key = Self::random()?;
+        match key.write_new(path) {
             Ok(()) => Ok(key),
+            // Whoever loses a race loads the winner's.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load(path),
             Err(source) => Err(MasterKeyError::Io { path: path.to_owned(), source }),
-        });
-        if written.is_err() {
-            // Half a key must not be found by the next start. What went wrong matters more than whether this works.
-            let _ = fs::remove_file(path);
         }
-        written
     }
 
     fn random() -> Result<Self, MasterKeyError> {
@@ -90,12 +85,17 @@ impl MasterKey {
         Ok(Self(key))
     }
 
-    fn write(&self, mut file: fs::File, path: &Path) -> io::Result<()> {
+    /// Writes the key into a new file. The file gets its name when all of the key is in it: a process that is killed
+    /// before leaves nothing that the next start would take for a key, or for the loss of one.
+    fn write_new(&self, path: &Path) -> io::Result<()> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file =
+            tempfile::Builder::new().prefix(".master-key-").permissions(fs::Permissions::from_mode(0o600)).tempfile_in(folder)?;
         let text = Zeroizing::new(format!("{}\n", STANDARD.encode(self.0.as_slice())));
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
         // The file's name is durable when its folder is.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::File::open(folder)?.sync_all()
     }
 
@@ -162,6 +162,19 @@ mod tests {
         let made = MasterKey::load_or_create(&path).expect("a new key");
         assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
         assert_eq!(MasterKey::load_or_create(&path).expect("the same key").0, made.0);
+        let names: Vec<_> = fs::read_dir(dir.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+        assert_eq!(names, ["master.key"]);
+    }
+
+    #[test]
+    fn of_many_who_make_the_file_at_once_all_get_the_same_key() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("master.key");
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| *MasterKey::load_or_create(&path).expect("a key").0)).collect();
+            makers.into_iter().map(|maker| maker.join().expect("no panic")).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 mod assertion;
 mod browser;
 mod interaction;
+pub mod process;
+pub mod remote;
 mod request;
 mod server;
 

@@ -56,6 +56,12 @@ impl Operation {
         requirements.flat_map(|requirement| requirement.as_object().unwrap().keys().map(String::as_str)).collect()
     }
 
+    /// The roles of which an API key needs one, as the document has them.
+    pub fn roles(&self) -> Vec<&str> {
+        let requirements = self.spec["security"].as_array().into_iter().flatten();
+        requirements.flat_map(|requirement| requirement["ApiKey"].as_array()).flatten().filter_map(Value::as_str).collect()
+    }
+
     /// Whether it may be called without any credentials.
     pub fn is_open(&self) -> bool {
         self.spec["security"].as_array().unwrap().iter().any(|requirement| requirement.as_object().unwrap().is_empty())

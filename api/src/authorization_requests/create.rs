@@ -48,7 +48,7 @@ pub struct CreateAuthorizationRequest {
     request_body(content = CreateAuthorizationRequest, example = json!({
         "query": "response_type=code&client_id=client_01932d5e7c1a7e31b7a80f6c3d2a9b10&redirect_uri=https%3A%2F%2Fweather.example.com%2Fcallback&scope=openid%20email&state=af0ifjsldkj&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
         "browser_binding": "s3ss10n-3f6c"})),
-    security(("ApiKey" = [])),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     responses(
         (status = 201, description = "The request was recorded.", body = AuthorizationRequest),
         (status = 200, description = "The request is not valid: redirect to `redirect_to` if there is one, else show `error`.", body = AuthorizationRequest),

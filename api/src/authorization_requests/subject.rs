@@ -134,7 +134,7 @@ pub(crate) fn check_browser_binding(binding: Option<&str>) -> Result<(), Problem
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
     request_body(content = AttestSubject, example = json!({"browser_binding": "s3ss10n-3f6c",
         "subject": {"id": "ana", "auth_time": "2026-03-03T13:58:12Z", "amr": ["pwd", "otp"], "claims": {"name": "Ana Silva", "email": "ana@example.com"}}})),
-    security(("ApiKey" = [])),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     responses(
         (status = 200, description = "The request as it stands.", body = AuthorizationRequest),
         (status = 409, description = "It was decided, or it has expired; `authorization_request` has it as it stands.", body = ProblemBody),

@@ -81,7 +81,7 @@ pub struct IntrospectionResponse {
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "introspectToken",
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded",
         example = json!({"token": "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiJ9…"})),
-    security(("ApiKey" = []), ("ClientBasic" = [])),
+    security(("ApiKey" = ["resource_server"]), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "What is known of the token.", body = IntrospectionResponse),
         (status = 400, description = "The request is not valid.", body = OAuthErrorBody),

@@ -74,7 +74,7 @@ impl Metadata {
         let at = |path: &str| format!("{issuer}{path}");
         let own_claims = ["sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash"];
         let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
-        let assertion_algorithms: Vec<_> = VerificationAlgorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
+        let assertion_algorithms = VerificationAlgorithm::NAMES.to_vec();
         Self {
             authorization_endpoint: app.edge.authorization_endpoint.clone().unwrap_or_else(|| at(authorization::PATH)),
             token_endpoint: at(token::PATH),
