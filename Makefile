@@ -30,8 +30,9 @@ check: compiler ## Format, lint, and compare the generated files
 	git diff --exit-code -- openapi docs
 	test -z "$$(git status --porcelain -- openapi docs)"
 
-generate: ## Write the files that are derived from code: openapi/, docs/problems.md, docs/events.md
+generate: ## Write the files that are derived from code: openapi/, docs/{problems,events,conformance}.md
 	$(CARGO) run -q --bin grantlog -- generate .
+	GENERATE=1 $(CARGO) test -q -p grantlog-tests --test tidy fresh
 
 golden: ## Write golden files for event types that have none (never changes one)
 	GOLDEN=write $(CARGO) test -q -p grantlog-core golden

@@ -49,7 +49,8 @@ use crate::{
         api_keys::list,
         api_keys::revoke,
         signing_keys::list,
-        signing_keys::rotate
+        signing_keys::rotate,
+        signing_keys::revoke
     ),
     components(schemas(resource::AuthorizationRequest))
 )]
@@ -95,14 +96,21 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, api_keys::COLLECTION, api_keys::list)
         .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)
         .route(Method::GET, signing_keys::COLLECTION, signing_keys::list)
-        .route(Method::POST, signing_keys::ROTATE, signing_keys::rotate);
-    let table = metadata::paths_for_issuer_path(issuer)
+        .route(Method::POST, signing_keys::ROTATE, signing_keys::rotate)
+        .route(Method::DELETE, signing_keys::ITEM, signing_keys::revoke);
+    let table = metadata::paths_for_issuer_path(&issuer_path(issuer))
         .iter()
         .fold(table, |table, path| table.with(Route::new(Method::GET, path, metadata::oauth_metadata).cors()));
     openapi::routes(health::routes(table, metrics), &document())
 }
 
-/// What answers requests.
+/// What answers requests. An issuer with a path has its endpoints below that path.
 pub fn site(app: App, metrics: Metrics, options: SiteOptions) -> Result<Site, serde_json::Error> {
-    Ok(table(app.issuer(), metrics)?.into_site(app, options))
+    let base_path = issuer_path(app.issuer()).into();
+    Ok(table(app.issuer(), metrics)?.into_site(app, SiteOptions { base_path, ..options }))
+}
+
+/// The path of the issuer identifier, without a slash at its end: empty, or `/tenant`.
+fn issuer_path(issuer: &str) -> String {
+    url::Url::parse(issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
 }

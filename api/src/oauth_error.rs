@@ -64,6 +64,15 @@ impl OAuthFailure {
         failure
     }
 
+    /// The API key of a caller that is no client is missing or no good. RFC 7662 §2.3: 401, with the challenges of both
+    /// schemes that the key may come in (RFC 9110 §11.6.1).
+    pub fn invalid_caller(description: impl Into<String>) -> Self {
+        let mut failure = Self::invalid_client(description, true);
+        let challenges = HeaderValue::from_static("Basic realm=\"grantlog\", Bearer realm=\"grantlog\"");
+        failure.0.headers.insert(WWW_AUTHENTICATE, challenges);
+        failure
+    }
+
     /// The store can't be reached, or too many decided at once. The caller may try again.
     pub fn temporarily_unavailable(cause: impl fmt::Display) -> Self {
         Self::new("temporarily_unavailable", "The service can't answer just now. Try again.").caused_by(cause)

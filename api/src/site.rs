@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::uri::{Parts, PathAndQuery, Uri};
 use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
 use tower::Service;
@@ -30,6 +31,9 @@ pub struct SiteOptions {
     /// How long a request may take, from its first header to its answer. A body that is late is answered with 408, a
     /// handler with 503.
     pub request_timeout: Duration,
+    /// A path below which every path is found a second time: that of the issuer, which clients and browsers are sent to.
+    /// Empty when it has none. Probes, and proxies that take the path away, find everything at the root.
+    pub base_path: Arc<str>,
     /// What the `type` of a problem begins with: the issuer, under which [`crate::openapi::PROBLEMS`] explains them.
     pub docs_base: Arc<str>,
 }
@@ -40,6 +44,7 @@ impl Default for SiteOptions {
             limits: Arc::new(Limits::new(Rates::default())),
             client_address: ClientAddress::of_peer(),
             request_timeout: Duration::from_secs(30),
+            base_path: "".into(),
             docs_base: "".into(),
         }
     }
@@ -67,6 +72,7 @@ impl Site {
         let context = Context::new(exchange.request_id, self.options.docs_base.clone());
         let deadline = Instant::now() + self.options.request_timeout;
         request.extensions_mut().insert(Arrival { context, client, deadline });
+        strip_base_path(request.uri_mut(), &self.options.base_path);
         let mut response = match warp::service(self.filter.clone()).call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -87,6 +93,17 @@ impl Site {
     }
 }
 
+/// Takes the base path off the front of the path, if it stands there as whole segments.
+fn strip_base_path(uri: &mut Uri, base_path: &str) {
+    let Some(path_and_query) = uri.path_and_query().filter(|_| !base_path.is_empty()) else { return };
+    let Some(rest) = path_and_query.as_str().strip_prefix(base_path).filter(|rest| rest.starts_with('/')) else { return };
+    let mut parts = Parts::default();
+    parts.path_and_query = PathAndQuery::try_from(rest).ok();
+    if let Ok(stripped) = Uri::from_parts(parts) {
+        *uri = stripped;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
@@ -95,6 +112,21 @@ mod tests {
 
     use super::*;
     use crate::{client_address::ForwardedHeader, limits::Rate, reply, routes::Route, routes::Table};
+
+    #[test]
+    fn the_base_path_is_taken_off_as_whole_segments() {
+        let stripped = |uri: &str, base_path: &str| {
+            let mut uri = uri.parse().unwrap();
+            strip_base_path(&mut uri, base_path);
+            uri.to_string()
+        };
+        assert_eq!(stripped("/auth/oauth2/token?a=/auth", "/auth"), "/oauth2/token?a=/auth");
+        assert_eq!(stripped("https://example.com/auth/x%2Fy", "/auth"), "/x%2Fy");
+        for same in ["/oauth2/token", "/auth", "/authx/oauth2/token", "/x/auth/y"] {
+            assert_eq!(stripped(same, "/auth"), same);
+        }
+        assert_eq!(stripped("/oauth2/token", ""), "/oauth2/token");
+    }
 
     #[tokio::test]
     async fn an_address_is_that_behind_the_proxy_and_limited_in_the_words_of_the_route() {

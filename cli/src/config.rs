@@ -379,6 +379,7 @@ impl Config {
             client_address: ClientAddress::behind(self.proxy.trusted.clone(), self.proxy.header),
             request_timeout: seconds(self.limits.request_timeout),
             docs_base: self.issuer.as_str().into(),
+            ..SiteOptions::default()
         }
     }
 

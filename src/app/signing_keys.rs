@@ -46,6 +46,13 @@ impl Authority {
         Ok(made)
     }
 
+    /// Ends a key at once: what it signed is void, and a new key takes its place.
+    pub async fn revoke_signing_key(&self, context: &Context, kid: &str) -> Result<(), UseCaseError<SigningKeyRefusal>> {
+        self.signing_keys.execute(&self.outside, context, &stream_of(kid), &SigningKeyCommand::Revoke).await?;
+        self.vault.drop_signing_key(kid).await?;
+        self.ensure_signing_keys(context).await
+    }
+
     async fn rotate_signing_key(&self, context: &Context, algorithm: Algorithm) -> Result<String, UseCaseError<SigningKeyRefusal>> {
         let takes_over = self.now().plus(self.settings.key_publication_lead);
         let present: Vec<String> = self

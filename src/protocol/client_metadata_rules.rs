@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME;
 use super::{ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, MetadataProblem, RedirectUri, uri};
-use crate::domain::Seconds;
+use crate::{domain::Seconds, jose::JwkSet};
 
 const MAX_NAME_LENGTH: usize = 200;
 const MAX_REDIRECT_URIS: usize = 100;
@@ -156,7 +156,8 @@ fn is_deceptive(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// RFC 7517 §5: a JWK Set of public keys. Whether each key is one that we can verify with is said where it is used.
+/// RFC 7517 §5: a JWK Set of public keys, one of which at least can verify a signature here. A key that never could is
+/// refused now and not when the client first uses it.
 fn check_keys(jwks: &Value) -> Result<(), String> {
     let keys = jwks.get("keys").and_then(Value::as_array).ok_or("is not a JWK Set: an object with an array keys")?;
     if keys.is_empty() || keys.len() > MAX_KEYS {
@@ -165,7 +166,10 @@ fn check_keys(jwks: &Value) -> Result<(), String> {
     let keys = keys.iter().map(|key| key.as_object().ok_or("has a key that is not an object")).collect::<Result<Vec<_>, _>>()?;
     keys.iter().try_for_each(|key| check_key(key))?;
     let ids: Vec<_> = keys.iter().filter_map(|key| key.get("kid")).collect();
-    if has_duplicates(&ids) { Err("has two keys with the same kid".to_owned()) } else { Ok(()) }
+    if has_duplicates(&ids) {
+        return Err("has two keys with the same kid".to_owned());
+    }
+    JwkSet::parse(jwks).map(|_| ()).map_err(|why| format!("is no good: {why}"))
 }
 
 fn check_key(key: &Map<String, Value>) -> Result<(), String> {

@@ -109,7 +109,7 @@ impl TestServer {
 
     /// The issuer identifier.
     pub fn issuer(&self) -> &str {
-        ISSUER
+        self.app.issuer()
     }
 
     /// What time it is.

@@ -11,7 +11,7 @@ use grantlog_projections::live::ApiKeyView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ADMIN;
+use super::{ADMIN, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     problem::{Problem, ProblemBody, ProblemCode},
@@ -80,7 +80,8 @@ impl ApiKey {
 }
 
 /// Create an API key.
-#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("ApiKey" = [])), request_body = CreateApiKey,
+#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("ApiKey" = ["admin"])),
+    request_body(content = CreateApiKey, example = json!({"name": "notes API", "role": "resource_server", "audience": "https://api.example.com"})),
     responses((status = 201, description = "The key: shown this once.", body = ApiKey), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -105,16 +106,16 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// List API keys.
-#[utoipa::path(get, path = COLLECTION, tag = "API keys", operation_id = "listApiKeys", security(("ApiKey" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "API keys", operation_id = "listApiKeys", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     responses((status = 200, description = "The keys, without their secrets.", body = ApiKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
-    app.require_role(&request, &ADMIN).await?;
+    app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     Ok(reply::ok(&ApiKeys { api_keys: app.live.api_keys().iter().map(|view| ApiKey::of(view, None)).collect() }))
 }
 
 /// Revoke an API key.
-#[utoipa::path(delete, path = ITEM, tag = "API keys", operation_id = "revokeApiKey", security(("ApiKey" = [])), params(("id" = String, Path, description = "The key's id.")),
+#[utoipa::path(delete, path = ITEM, tag = "API keys", operation_id = "revokeApiKey", security(("ApiKey" = ["admin"])), params(("id" = String, Path, description = "The key's id.")),
     responses((status = 204, description = "It is good for nothing any more."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ADMIN, PageQuery};
+use super::{ADMIN, PageQuery, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     problem::{Problem, ProblemBody, ProblemCode},
@@ -97,7 +97,7 @@ impl Client {
 }
 
 /// Register a client.
-#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = [])),
+#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = ["admin"])),
     request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
     responses(
         (status = 201, description = "The client, with its secret if it has one: shown this once.", body = Client),
@@ -115,11 +115,11 @@ pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// List clients.
-#[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("ApiKey" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200)),
     responses((status = 200, description = "A page of clients.", body = ClientPage), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
-    app.require_role(&request, &ADMIN).await?;
+    app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
     let page =
@@ -129,10 +129,10 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// Read a client.
-#[utoipa::path(get, path = ITEM, tag = "clients", operation_id = "readClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(get, path = ITEM, tag = "clients", operation_id = "readClient", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
-    app.require_role(&request, &ADMIN).await?;
+    app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request)?)?, None)))
 }
@@ -140,8 +140,8 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
 /// Replace what is registered about a client.
 ///
 /// `client_type`, and whether the client is public, can't change.
-#[utoipa::path(put, path = ITEM, tag = "clients", operation_id = "updateClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
-    request_body = ClientMetadataInput,
+#[utoipa::path(put, path = ITEM, tag = "clients", operation_id = "updateClient", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+    request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
     responses((status = 200, description = "The client.", body = Client), (status = 422, description = "The metadata is not acceptable; `problems` lists every mistake.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -153,7 +153,7 @@ pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// Delete a client for good, with everything it holds.
-#[utoipa::path(delete, path = ITEM, tag = "clients", operation_id = "deleteClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(delete, path = ITEM, tag = "clients", operation_id = "deleteClient", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 204, description = "It is gone."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn delete(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -163,7 +163,7 @@ pub async fn delete(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// Suspend a client: nothing is issued to it and nothing of its is valid, until it is resumed.
-#[utoipa::path(post, path = SUSPEND, tag = "clients", operation_id = "suspendClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SUSPEND, tag = "clients", operation_id = "suspendClient", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn suspend(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -173,7 +173,7 @@ pub async fn suspend(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// End a client's suspension.
-#[utoipa::path(post, path = RESUME, tag = "clients", operation_id = "resumeClient", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = RESUME, tag = "clients", operation_id = "resumeClient", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn resume(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -183,7 +183,7 @@ pub async fn resume(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// Start to rotate a client's secret: the new one is good beside the present one.
-#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 201, description = "The new secret: shown this once.", body = NewClientSecret), (status = 409, description = "A rotation is under way, or the client has no secret.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn start_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -193,7 +193,7 @@ pub async fn start_secret_rotation(app: App, request: Request) -> Result<Respons
 }
 
 /// Complete the rotation: only the new secret is good.
-#[utoipa::path(post, path = SECRET_ROTATION_COMPLETE, tag = "clients", operation_id = "completeClientSecretRotation", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SECRET_ROTATION_COMPLETE, tag = "clients", operation_id = "completeClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 204, description = "Done."), (status = 409, description = "No rotation is under way.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn complete_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -203,7 +203,7 @@ pub async fn complete_secret_rotation(app: App, request: Request) -> Result<Resp
 }
 
 /// Cancel the rotation: the new secret is forgotten.
-#[utoipa::path(delete, path = SECRET_ROTATION, tag = "clients", operation_id = "cancelClientSecretRotation", security(("ApiKey" = [])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(delete, path = SECRET_ROTATION, tag = "clients", operation_id = "cancelClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
     responses((status = 204, description = "Done."), (status = 409, description = "No rotation is under way.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn cancel_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;

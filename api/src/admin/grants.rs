@@ -19,8 +19,10 @@ use crate::{
 pub const COLLECTION: &str = "/v1/subjects/{id}/grants";
 /// One of them.
 pub const ITEM: &str = "/v1/subjects/{id}/grants/{grant_id}";
-/// Who may: administrators, and the application's backend for the person.
-const ROLES: [Role; 2] = [Role::Admin, Role::Consent];
+/// Who may end a grant: administrators, and the application's backend for the person.
+const ENDERS: [Role; 2] = [Role::Admin, Role::Consent];
+/// Who may look at grants: auditors too.
+const READERS: [Role; 3] = [Role::Admin, Role::Consent, Role::Auditor];
 
 /// What a subject allows a client.
 #[derive(Serialize, ToSchema)]
@@ -66,11 +68,11 @@ pub struct Grants {
 }
 
 /// List a subject's grants.
-#[utoipa::path(get, path = COLLECTION, tag = "grants", operation_id = "listGrants", security(("ApiKey" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "grants", operation_id = "listGrants", security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"]), ("ApiKey" = ["auditor"])),
     params(("id" = String, Path, description = "The application's own id of the person.", example = "ana")),
     responses((status = 200, description = "The grants; none for a person that is not known.", body = Grants), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
-    app.require_role(&request, &ROLES).await?;
+    app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let grants = match find_subject(&app, &request).await? {
         Some(subject) => app.live.grants_of_subject(subject).iter().filter_map(|grant| describe(&app, grant)).collect(),
@@ -82,11 +84,11 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 /// Revoke a grant.
 ///
 /// Everything issued under it is dead when the call returns.
-#[utoipa::path(delete, path = ITEM, tag = "grants", operation_id = "revokeGrant", security(("ApiKey" = [])),
+#[utoipa::path(delete, path = ITEM, tag = "grants", operation_id = "revokeGrant", security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     params(("id" = String, Path, description = "The application's own id of the person.", example = "ana"), ("grant_id" = String, Path, description = "The grant's id.")),
     responses((status = 204, description = "It is over."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
-    let key = app.require_role(&request, &ROLES).await?;
+    let key = app.require_role(&request, &ENDERS).await?;
     let missing = || Problem::not_found("This person has no such grant.");
     let grant_id: GrantId = request.id("grant_id")?;
     let subject = find_subject(&app, &request).await?.ok_or_else(missing)?;

@@ -12,6 +12,9 @@ use crate::{problem::Problem, request::Request};
 /// Who may administer.
 pub(crate) const ADMIN: [Role; 1] = [Role::Admin];
 
+/// Who may look at what administrators do.
+pub(crate) const READERS: [Role; 2] = [Role::Admin, Role::Auditor];
+
 /// How many rows a page has when nothing is said, and at most.
 const DEFAULT_LIMIT: usize = 50;
 const MOST: usize = 200;

@@ -4,7 +4,7 @@ use grantlog_core::{app::UseCaseError, domain::Timestamp, jose::Algorithm, keys:
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ADMIN;
+use super::{ADMIN, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     problem::{Problem, ProblemBody, ProblemCode},
@@ -16,6 +16,9 @@ use crate::{
 pub const COLLECTION: &str = "/v1/signing-keys";
 /// Make the next ones.
 pub const ROTATE: &str = "/v1/signing-keys/rotate";
+
+/// One signing key.
+pub const ITEM: &str = "/v1/signing-keys/{kid}";
 
 /// A signing key; its private half is never told.
 #[derive(Serialize, ToSchema)]
@@ -58,10 +61,10 @@ fn all(app: &App) -> SigningKeys {
 }
 
 /// List signing keys.
-#[utoipa::path(get, path = COLLECTION, tag = "signing keys", operation_id = "listSigningKeys", security(("ApiKey" = [])),
+#[utoipa::path(get, path = COLLECTION, tag = "signing keys", operation_id = "listSigningKeys", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     responses((status = 200, description = "The keys.", body = SigningKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
-    app.require_role(&request, &ADMIN).await?;
+    app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     Ok(reply::ok(&all(&app)))
 }
@@ -70,7 +73,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 ///
 /// The next key of each algorithm is published at once and signs after the publication lead. The present one stays
 /// published until the last token that it signed has expired.
-#[utoipa::path(post, path = ROTATE, tag = "signing keys", operation_id = "rotateSigningKeys", security(("ApiKey" = [])),
+#[utoipa::path(post, path = ROTATE, tag = "signing keys", operation_id = "rotateSigningKeys", security(("ApiKey" = ["admin"])),
     responses((status = 201, description = "The keys.", body = SigningKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn rotate(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
@@ -79,5 +82,22 @@ pub async fn rotate(app: App, request: Request) -> Result<Response, Problem> {
         Ok(_) => Ok(positioned(reply::created(&all(&app)), &context)),
         Err(UseCaseError::Trouble(trouble)) => Err(unavailable(trouble)),
         Err(UseCaseError::Refused(refusal)) => Err(Problem::new(ProblemCode::Conflict, refusal.to_string())),
+    }
+}
+
+/// Revoke a signing key.
+///
+/// For a key that may have leaked: it is published no more, every token that it signed is void, and a new key takes its
+/// place at once.
+#[utoipa::path(delete, path = ITEM, tag = "signing keys", operation_id = "revokeSigningKey", security(("ApiKey" = ["admin"])),
+    params(("kid" = String, Path, description = "The key's id.")),
+    responses((status = 204, description = "It is void."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let context = acting_as(&key, &request);
+    match app.authority.revoke_signing_key(&context, request.param("kid")?).await {
+        Ok(()) => Ok(positioned(reply::no_content(), &context)),
+        Err(UseCaseError::Trouble(trouble)) => Err(unavailable(trouble)),
+        Err(UseCaseError::Refused(_)) => Err(Problem::not_found("There is no such signing key.")),
     }
 }

@@ -45,7 +45,10 @@ pub struct CreateAuthorizationRequest {
 /// Pass the query that a client sent to your authorization endpoint. The answer says what your page has to do next. A
 /// request that is not valid is answered with 200 and `state: rejected`; nothing is recorded then.
 #[utoipa::path(post, path = CREATE, tag = "authorization requests", operation_id = "createAuthorizationRequest",
-    request_body = CreateAuthorizationRequest, security(("ApiKey" = [])),
+    request_body(content = CreateAuthorizationRequest, example = json!({
+        "query": "response_type=code&client_id=client_01932d5e7c1a7e31b7a80f6c3d2a9b10&redirect_uri=https%3A%2F%2Fweather.example.com%2Fcallback&scope=openid%20email&state=af0ifjsldkj&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+        "browser_binding": "s3ss10n-3f6c"})),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     responses(
         (status = 201, description = "The request was recorded.", body = AuthorizationRequest),
         (status = 200, description = "The request is not valid: redirect to `redirect_to` if there is one, else show `error`.", body = AuthorizationRequest),

@@ -149,7 +149,9 @@ fn denial_error(denial: Denial) -> DenialError {
 /// The same decision again gets the same answer. Another decision is a conflict that carries the request.
 #[utoipa::path(post, path = DECISION, tag = "authorization requests", operation_id = "decideAuthorizationRequest",
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
-    request_body = DecideAuthorizationRequest, security(("ApiKey" = [])),
+    request_body(content = DecideAuthorizationRequest, example = json!({"decision": "approve", "scopes": ["openid", "email"], "browser_binding": "s3ss10n-3f6c",
+        "shown": {"ui_build": "2026.11.3", "locale": "pt-BR"}})),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     responses(
         (status = 200, description = "The request is completed: send the browser to `redirect_to`.", body = AuthorizationRequest),
         (status = 409, description = "It was decided otherwise, has expired, or the person does not suffice; `authorization_request` has it as it stands.", body = ProblemBody),

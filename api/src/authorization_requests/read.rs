@@ -13,7 +13,7 @@ pub const READ: &str = "/v1/authorization-requests/{id}";
 
 /// Look at an authorization request.
 #[utoipa::path(get, path = READ, tag = "authorization requests", operation_id = "readAuthorizationRequest",
-    params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")), security(("ApiKey" = [])),
+    params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")), security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     responses(
         (status = 200, description = "The request as it stands.", body = AuthorizationRequest),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),

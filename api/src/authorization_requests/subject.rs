@@ -132,7 +132,9 @@ pub(crate) fn check_browser_binding(binding: Option<&str>) -> Result<(), Problem
 /// When that suffices and nobody has to be asked, the request completes at once.
 #[utoipa::path(put, path = ATTEST, tag = "authorization requests", operation_id = "attestSubject",
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
-    request_body = AttestSubject, security(("ApiKey" = [])),
+    request_body(content = AttestSubject, example = json!({"browser_binding": "s3ss10n-3f6c",
+        "subject": {"id": "ana", "auth_time": "2026-03-03T13:58:12Z", "amr": ["pwd", "otp"], "claims": {"name": "Ana Silva", "email": "ana@example.com"}}})),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     responses(
         (status = 200, description = "The request as it stands.", body = AuthorizationRequest),
         (status = 409, description = "It was decided, or it has expired; `authorization_request` has it as it stands.", body = ProblemBody),

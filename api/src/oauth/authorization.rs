@@ -63,7 +63,9 @@ pub async fn authorize(app: App, request: Request) -> Result<Response, Problem> 
 
 /// The same by POST, with the parameters in a form (OIDC Core §3.1.2.1).
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "authorizeByPost", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded",
+        example = json!({"response_type": "code", "client_id": "client_01932d5e7c1a7e31b7a80f6c3d2a9b10", "redirect_uri": "https://weather.example.com/callback",
+            "scope": "openid email", "state": "af0ifjsldkj", "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"})),
     responses(
         (status = 303, description = "To the application's interaction page, or back to the client."),
         (status = 400, description = "A page that says what is wrong.", content_type = "text/html"),

@@ -79,8 +79,9 @@ pub struct IntrospectionResponse {
 /// Send an API key with the role `resource_server`, as Bearer or as the password of HTTP Basic. A token that is not
 /// meant for this resource server is answered like one that does not exist.
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "introspectToken",
-    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
-    security(("ApiKey" = []), ("ClientBasic" = [])),
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded",
+        example = json!({"token": "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiJ9…"})),
+    security(("ApiKey" = ["resource_server"]), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "What is known of the token.", body = IntrospectionResponse),
         (status = 400, description = "The request is not valid.", body = OAuthErrorBody),
@@ -98,7 +99,7 @@ pub async fn introspect(app: App, request: Request) -> Result<Response, OAuthFai
 
 async fn authenticate(app: &App, request: &Request) -> Result<AuthenticatedApiKey, OAuthFailure> {
     let header = request.header("authorization")?;
-    let refused = |why: &str| OAuthFailure::invalid_client(why, true);
+    let refused = |why: &str| OAuthFailure::invalid_caller(why);
     let header = header.ok_or_else(|| refused("Send an API key with the role resource_server."))?;
     let key = match BearerToken::from_header(header) {
         Ok(bearer) => SecretText::from(bearer.expose()),

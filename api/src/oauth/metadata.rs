@@ -122,12 +122,12 @@ pub async fn openid_configuration(app: App, request: Request) -> Result<Response
     oauth_metadata(app, request).await
 }
 
-/// The further paths that the documents have when the issuer has a path: RFC 8414 §3.1 puts the well-known part
-/// first, OpenID Connect Discovery §4 puts it last, and clients look in all three places.
-pub fn paths_for_issuer_path(issuer: &str) -> Vec<String> {
-    let path = url::Url::parse(issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
-    if path.is_empty() {
+/// The further paths that the documents have when the issuer has a path: RFC 8414 §3.1 puts the well-known part first,
+/// and clients look for both documents there. OpenID Connect Discovery §4 puts it last: below the issuer's path every
+/// endpoint is found anyway.
+pub fn paths_for_issuer_path(issuer_path: &str) -> Vec<String> {
+    if issuer_path.is_empty() {
         return Vec::new();
     }
-    vec![format!("{OAUTH}{path}"), format!("{OIDC}{path}"), format!("{path}{OIDC}")]
+    vec![format!("{OAUTH}{issuer_path}"), format!("{OIDC}{issuer_path}")]
 }

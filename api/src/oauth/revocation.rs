@@ -36,7 +36,8 @@ pub struct RevocationForm {
 /// Revoking a refresh token also ends the access tokens of the same authorization. A token that is unknown or dead
 /// already is answered in the same way.
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "revokeToken",
-    request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded",
+        example = json!({"token": "glr_AZMtXnwafjG3qA9sPSqbEA…", "client_id": "client_01932d5e7c1a7e31b7a80f6c3d2a9b10"})),
     security((), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "The token is dead."),

@@ -80,7 +80,9 @@ pub struct TokenForm {
 
 /// Get tokens.
 #[utoipa::path(post, path = PATH, tag = "protocol", operation_id = "issueTokens",
-    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded",
+        example = json!({"grant_type": "authorization_code", "code": "glc_AZMtXnwafjG3qA9sPSqbEA…", "redirect_uri": "https://weather.example.com/callback",
+            "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "client_id": "client_01932d5e7c1a7e31b7a80f6c3d2a9b10"})),
     security((), ("ClientBasic" = [])),
     responses(
         (status = 200, description = "Tokens.", body = TokenResponse),

@@ -1,0 +1,47 @@
+use std::collections::BTreeSet;
+
+use grantlog_tests::{TestServer, text};
+use http::Method;
+use serde_json::{Value, json};
+
+const KEYS: &str = "/v1/signing-keys";
+
+fn kids(keys: &Value, list: &str) -> BTreeSet<String> {
+    keys[list].as_array().unwrap().iter().map(|key| text(key, "kid").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_keys_are_those_of_the_jwk_set() {
+    let server = TestServer::start().await;
+    let keys = server.admin(Method::GET, KEYS, None).await.expect(200);
+    assert_eq!(kids(&keys, "signing_keys"), kids(&server.get("/oauth2/jwks").await.expect(200), "keys"));
+    for key in keys["signing_keys"].as_array().unwrap() {
+        let expected = json!({"kid": key["kid"], "algorithm": key["algorithm"], "active_from": "2026-03-03T14:00:00.000Z"});
+        assert_eq!(*key, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_says_when_which_key_signs() {
+    let server = TestServer::start().await;
+    let before = kids(&server.admin(Method::GET, KEYS, None).await.expect(200), "signing_keys");
+    let answer = server.admin(Method::POST, "/v1/signing-keys/rotate", None).await;
+    let keys = answer.expect(201);
+    assert!(answer.header("grantlog-position").is_some());
+    assert_eq!(keys["signing_keys"].as_array().unwrap().len(), 6);
+    for key in keys["signing_keys"].as_array().unwrap() {
+        let expected = if before.contains(text(key, "kid")) {
+            json!({
+                "kid": key["kid"], "algorithm": key["algorithm"], "active_from": "2026-03-03T14:00:00.000Z",
+                "retired_at": "2026-03-03T15:00:00.000Z", "published_until": "2026-03-04T15:00:00.000Z",
+            })
+        } else {
+            json!({"kid": key["kid"], "algorithm": key["algorithm"], "active_from": "2026-03-03T15:00:00.000Z"})
+        };
+        assert_eq!(*key, expected);
+    }
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    for private in ["\"d\"", "\"p\"", "\"q\"", "PRIVATE"] {
+        assert!(!text.contains(private), "{text}");
+    }
+}
