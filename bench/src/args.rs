@@ -59,7 +59,7 @@ pub struct RunArguments {
     /// The least share of the floor's operations a second that a scenario must reach
     #[arg(long, value_name = "NAME=SHARE", conflicts_with = "rate")]
     pub min_ratio: Vec<Bound>,
-    /// The longest that the slowest hundredth of a scenario's operations may take to begin with (p99), in milliseconds
+    /// The highest 99th percentile that a scenario's latencies may have, in milliseconds
     #[arg(long, value_name = "NAME=MILLISECONDS")]
     pub goal: Vec<Bound>,
     /// How long the whole run may take, in seconds

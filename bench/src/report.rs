@@ -209,6 +209,7 @@ mod tests {
             kernel: None,
             load_before: None,
             file_system: None,
+            fdatasync_p10_us: 0,
             fdatasync_p50_us: 0,
             durability: "",
             arrival: String::new(),

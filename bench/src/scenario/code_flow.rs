@@ -17,7 +17,8 @@ pub const FIRST_TIME: CodeFlow = CodeFlow { name: "code-flow", client: |fixture|
 /// The same, with EdDSA for the ID token.
 pub const FIRST_TIME_EDDSA: CodeFlow =
     CodeFlow { name: "code-flow-eddsa", client: |fixture| &fixture.eddsa_client, consent: Consent::Asked };
-/// Of somebody who agreed before: two requests. The person stays the same, so what is remembered of them grows.
+/// Of somebody who agreed before: two requests. The person stays the same, so what is remembered of them grows:
+/// compare runs of the same length and concurrency only.
 pub const RETURNING: CodeFlow =
     CodeFlow { name: "code-flow-returning", client: |fixture| &fixture.eddsa_client, consent: Consent::Remembered };
 

@@ -1,4 +1,5 @@
 //! Refreshing with rotation (RFC 9700 §4.14.2). Each worker has a family of its own and follows its successors.
+//! Families grow as long as the run lasts, so compare runs of the same length and concurrency only.
 
 use std::sync::Arc;
 
