@@ -97,7 +97,7 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)
         .route(Method::GET, signing_keys::COLLECTION, signing_keys::list)
         .route(Method::POST, signing_keys::ROTATE, signing_keys::rotate)
-        .route(Method::DELETE, signing_keys::ITEM, signing_keys::revoke);
+        .route(Method::POST, signing_keys::REVOKE, signing_keys::revoke);
     let table = metadata::paths_for_issuer_path(&issuer_path(issuer))
         .iter()
         .fold(table, |table, path| table.with(Route::new(Method::GET, path, metadata::oauth_metadata).cors()));

@@ -107,7 +107,7 @@ pub struct AuthorizationView {
     /// Its id.
     pub id: AuthorizationId,
     /// All that is recorded of it.
-    pub authorization: Authorization,
+    pub authorization: Arc<Authorization>,
     /// How far it has come.
     pub state: AuthorizationState,
     /// What the page has to do now.
@@ -308,7 +308,7 @@ impl Authority {
         subject: Option<SubjectAttestation>,
         at_creation: bool,
         browser_binding: Option<String>,
-    ) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+    ) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
         let attested = match subject {
             None => None,
             Some(said) => {
@@ -345,8 +345,8 @@ impl Authority {
         &self,
         context: &Context,
         id: AuthorizationId,
-        authorization: Authorization,
-    ) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+        authorization: Arc<Authorization>,
+    ) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
         let (Some(Decision::Approved { scope, consent_reason, shown }), None) = (authorization.decision(), authorization.grant_id()) else {
             return Ok(authorization);
         };
@@ -486,7 +486,7 @@ impl Authority {
         }
     }
 
-    async fn require_authorization(&self, id: AuthorizationId) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+    async fn require_authorization(&self, id: AuthorizationId) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.authorizations.load(&self.outside, &id.stream()).await?;
         if authorization.parameters().is_none() {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
@@ -499,7 +499,7 @@ impl Authority {
         context: &Context,
         id: AuthorizationId,
         command: AuthorizationCommand,
-    ) -> Result<Authorization, UseCaseError<AuthorizeRefusal>> {
+    ) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
         let executed = self.authorizations.execute(&self.outside, context, &id.stream(), &command).await;
         executed.map(|executed| executed.state).map_err(|error| error.map(AuthorizeRefusal::Authorization))
     }

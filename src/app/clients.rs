@@ -1,5 +1,7 @@
 //! Register, update, suspend, resume and delete clients; rotate their secrets.
 
+use std::sync::Arc;
+
 use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
@@ -86,7 +88,7 @@ impl Authority {
     }
 
     /// The client as the log has it; a client that was never registered is an empty one.
-    pub async fn client(&self, client_id: &ClientId) -> Result<Client, Trouble> {
+    pub async fn client(&self, client_id: &ClientId) -> Result<Arc<Client>, Trouble> {
         Ok(self.clients.load(&self.outside, &client_id.stream()).await?)
     }
 

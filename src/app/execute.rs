@@ -141,13 +141,18 @@ pub struct Executed<D: Decider> {
     /// What the command led to; empty when there was nothing to do.
     pub events: Vec<D::Event>,
     /// The state after them.
-    pub state: D::State,
+    pub state: Arc<D::State>,
 }
 
-#[derive(Clone)]
 struct Folded<S> {
-    state: S,
+    state: Arc<S>,
     revision: Option<Revision>,
+}
+
+impl<S> Clone for Folded<S> {
+    fn clone(&self) -> Self {
+        Self { state: self.state.clone(), revision: self.revision }
+    }
 }
 
 /// All streams of one kind, with the states of those used last.
@@ -156,7 +161,7 @@ struct Folded<S> {
 /// fail and repeat; between processes the expected revision decides. A cached state is never stale here: nobody else
 /// may write to an embedded store, and an append at a stale revision is refused by every other.
 pub struct Streams<D: Decider> {
-    cache: Cache<StreamId, Arc<Folded<D::State>>>,
+    cache: Cache<StreamId, Folded<D::State>>,
     turns: Vec<Mutex<()>>,
 }
 
@@ -171,8 +176,8 @@ where
     }
 
     /// The state of a stream as the log has it.
-    pub async fn load(&self, outside: &Outside, stream: &StreamId) -> Result<D::State, StoreError> {
-        Ok(self.fold(outside, stream).await?.state.clone())
+    pub async fn load(&self, outside: &Outside, stream: &StreamId) -> Result<Arc<D::State>, StoreError> {
+        Ok(self.fold(outside, stream).await?.state)
     }
 
     /// Decides and appends. Returns when the events are durable and visible to readers.
@@ -213,8 +218,12 @@ where
             match self.append(outside, context, stream, folded.revision, &events, now).await {
                 Ok(appended) => {
                     context.wrote(appended.position);
-                    let state = events.iter().fold(folded.state.clone(), |state, event| D::evolve(state, event, now));
-                    self.cache.insert(stream.clone(), Arc::new(Folded { state: state.clone(), revision: Some(appended.revision) }));
+                    // A state is large where much has happened: it is taken out of the cache, changed and put back, and only
+                    // copied when somebody else is reading it.
+                    self.cache.remove(stream);
+                    let before = Arc::unwrap_or_clone(folded.state);
+                    let state = Arc::new(events.iter().fold(before, |state, event| D::evolve(state, event, now)));
+                    self.cache.insert(stream.clone(), Folded { state: state.clone(), revision: Some(appended.revision) });
                     return Ok(Executed { events, state });
                 }
                 Err(StoreError::Conflict { .. }) => {
@@ -257,18 +266,18 @@ where
         }
     }
 
-    async fn fold(&self, outside: &Outside, stream: &StreamId) -> Result<Arc<Folded<D::State>>, StoreError> {
+    async fn fold(&self, outside: &Outside, stream: &StreamId) -> Result<Folded<D::State>, StoreError> {
         if let Some(folded) = self.cache.get(stream) {
             return Ok(folded);
         }
-        let mut folded = Folded { state: D::State::default(), revision: None };
+        let (mut state, mut revision) = (D::State::default(), None);
         for recorded in outside.store.load(stream, None).await?.events {
             let event = recorded.decode().map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let event = D::Event::try_from(event).map_err(|_| StoreError::Corrupt(format!("{stream} holds an event of another kind")))?;
-            folded = Folded { state: D::evolve(folded.state, &event, recorded.event.time), revision: Some(recorded.revision) };
+            (state, revision) = (D::evolve(state, &event, recorded.event.time), Some(recorded.revision));
         }
-        let folded = Arc::new(folded);
-        if folded.revision.is_some() {
+        let folded = Folded { state: Arc::new(state), revision };
+        if revision.is_some() {
             self.cache.insert(stream.clone(), folded.clone());
         }
         Ok(folded)

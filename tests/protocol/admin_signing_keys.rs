@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use grantlog_tests::{TestServer, text};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use grantlog_tests::{Authorization, TestServer, text};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -44,4 +45,27 @@ async fn a_rotation_says_when_which_key_signs() {
     for private in ["\"d\"", "\"p\"", "\"q\"", "PRIVATE"] {
         assert!(!text.contains(private), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_replaced_and_what_it_signed_is_void() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    let token = text(&Authorization::of(&server, &client, "openid email").tokens().await, "access_token").to_owned();
+    let kid = jwt_header(&token)["kid"].as_str().unwrap().to_owned();
+    let path = format!("{KEYS}/{kid}/revoke");
+    server.admin(Method::POST, &path, None).await.expect(204);
+    assert!(!server.is_active(&token).await);
+    let keys = server.get("/oauth2/jwks").await.expect(200);
+    assert!(!kids(&keys, "keys").contains(&kid));
+    let algorithms: Vec<_> = keys["keys"].as_array().unwrap().iter().map(|key| text(key, "alg")).collect();
+    assert_eq!(algorithms.len(), 3, "{algorithms:?}");
+    let token = Authorization::of(&server, &client, "openid email").tokens().await;
+    assert!(server.is_active(text(&token, "access_token")).await);
+    server.admin(Method::POST, &path, None).await.expect(204);
+    server.admin(Method::POST, &format!("{KEYS}/nobodys/revoke"), None).await.expect_problem(404, "not_found");
+}
+
+fn jwt_header(jwt: &str) -> Value {
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').next().unwrap()).unwrap()).unwrap()
 }

@@ -17,8 +17,8 @@ pub const COLLECTION: &str = "/v1/signing-keys";
 /// Make the next ones.
 pub const ROTATE: &str = "/v1/signing-keys/rotate";
 
-/// One signing key.
-pub const ITEM: &str = "/v1/signing-keys/{kid}";
+/// End one at once.
+pub const REVOKE: &str = "/v1/signing-keys/{kid}/revoke";
 
 /// A signing key; its private half is never told.
 #[derive(Serialize, ToSchema)]
@@ -89,7 +89,7 @@ pub async fn rotate(app: App, request: Request) -> Result<Response, Problem> {
 ///
 /// For a key that may have leaked: it is published no more, every token that it signed is void, and a new key takes its
 /// place at once.
-#[utoipa::path(delete, path = ITEM, tag = "signing keys", operation_id = "revokeSigningKey", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = REVOKE, tag = "signing keys", operation_id = "revokeSigningKey", security(("ApiKey" = ["admin"])),
     params(("kid" = String, Path, description = "The key's id.")),
     responses((status = 204, description = "It is void."), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
