@@ -1,8 +1,8 @@
 //! The write side of grantlog: what may happen, and the log it is written to.
 //!
-//! The modules are floors; each may use only those listed before it (`tests/src/tidy` checks this):
-//! `protocol` and `jose` (strings in, types out; pure), `keys` (secrets at rest, signing keys),
-//! `domain` (pure decisions and folds), `store` (the event log), `app` (the use cases).
+//! The modules are floors; each may use those listed before it (`tests/tidy` holds the exact rules): `jose` and
+//! `protocol` (strings in, types out; pure), `keys` (secrets at rest, signing keys), `domain` (pure decisions and
+//! folds), `store` (the event log), `app` (the use cases). Ids and moments (`domain::{id, time}`) are for everybody.
 
 pub mod app;
 pub mod domain;

@@ -56,6 +56,7 @@ impl Authority {
         if !is_typ(jwt.header().typ.as_deref()) {
             return None;
         }
+        // RFC 9068 §4: the signature is of a key of this issuer, and `iss` names it.
         let published = self.key_directory.keys();
         let entry = keys::verifying(&published, jwt.header().kid.as_deref()?, self.now())?;
         let key = self.verifying_keys.get(entry)?;

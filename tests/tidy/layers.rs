@@ -34,7 +34,8 @@ const FLOORS: [Floor; 6] = [
         name: "protocol",
         values: true,
         uses: &[
-            "jose::Algorithm",
+            // A client's keys are part of its metadata.
+            "jose",
             // A validated request is recorded as it was read: reading it gives the types of its event.
             "domain::authorization::AuthorizationParameters",
             "domain::authorization::DenialError",

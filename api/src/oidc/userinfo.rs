@@ -66,6 +66,7 @@ fn access_token(request: &Request) -> Result<SecretText, BearerFailure> {
             .map(|token| SecretText::from(token.expose()))
             .map_err(|_| BearerFailure::invalid_request("The Authorization header holds no bearer token."))
     });
+    // RFC 6750 §2.3: never in the query, where logs and histories would keep it.
     let in_form =
         if request.method == Method::POST && !request.body.is_empty() && request.has_content_type("application/x-www-form-urlencoded")? {
             let params = Params::parse(&request.body).map_err(|error| BearerFailure::invalid_request(&error.to_string()))?;
