@@ -59,7 +59,7 @@ impl Operation {
     /// The roles of which an API key needs one, as the document has them.
     pub fn roles(&self) -> Vec<&str> {
         let requirements = self.spec["security"].as_array().into_iter().flatten();
-        requirements.flat_map(|requirement| requirement["ApiKey"].as_array()).flatten().filter_map(Value::as_str).collect()
+        requirements.filter_map(|requirement| requirement["ApiKey"].as_array()).flatten().filter_map(Value::as_str).collect()
     }
 
     /// Whether it may be called without any credentials.
