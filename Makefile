@@ -7,7 +7,7 @@ help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 run: compiler ## Start the demo: service on :8080, demo pages on :8081; prints the link to click
-	$(CARGO) run --release --bin grantlog -- dev
+	$(CARGO) run --bin grantlog -- dev
 
 test: test-rust test-clients test-browser ## Run every test there is
 
