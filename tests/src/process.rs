@@ -57,6 +57,14 @@ impl Installation {
         Self { data: root.path().join("data"), root, port, wrapper: Vec::new() }
     }
 
+    /// Logs what this filter lets through, instead of warnings.
+    pub fn logging(self, filter: &str) -> Self {
+        let file = self.root.path().join("grantlog.toml");
+        let configuration = configuration(self.port).replace("filter = \"warn\"", &format!("filter = \"{filter}\""));
+        fs::write(file, configuration).expect("the configuration can be written");
+        self
+    }
+
     /// Runs the program by way of another.
     pub fn run_by(mut self, wrapper: Vec<String>) -> Self {
         self.wrapper = wrapper;
