@@ -266,7 +266,7 @@ fn standard_scopes() -> BTreeMap<String, String> {
 pub enum ConfigError {
     /// It can't be read.
     #[error("the configuration can't be read: {0}")]
-    Unreadable(Box<figment::Error>),
+    Unreadable(String),
     /// A value is not allowed.
     #[error("the configuration key `{key}` {problem}")]
     Invalid {
@@ -275,6 +275,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+/// Names the key as it stands in the file and where it comes from.
+fn unreadable(error: &figment::Error) -> ConfigError {
+    let key = if error.path.is_empty() { String::new() } else { format!("`{}`: ", error.path.join(".")) };
+    let source = error.metadata.as_ref().map(|from| match &from.source {
+        Some(source) => format!(" (in {source})"),
+        None => format!(" (in {})", from.name),
+    });
+    ConfigError::Unreadable(format!("{key}{}{}", error.kind, source.unwrap_or_default()))
 }
 
 impl Config {
@@ -286,7 +296,7 @@ impl Config {
         }
         // The master key is read where it is used and never becomes part of the configuration.
         let environment = Env::prefixed("GRANTLOG_").ignore(&["master_key", "config"]).split("__");
-        let config: Self = figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        let config: Self = figment.merge(environment).extract().map_err(|error| unreadable(&error))?;
         config.check()?;
         Ok(config)
     }
