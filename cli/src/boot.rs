@@ -209,7 +209,7 @@ impl Service {
         let Engine { authority, store, runner } = engine;
         let app = Arc::new(Inner { authority, live: runner.live(), limits: limits.clone(), edge: config.edge_settings() });
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
-        let tasks = tasks(&app, limits, metrics);
+        let tasks = tasks(&app, &store, limits, metrics);
         Ok(Self { app, site, first_admin_key, config, store, runner, tasks })
     }
 
@@ -230,12 +230,13 @@ impl fmt::Debug for Service {
 }
 
 /// What goes on beside the requests.
-fn tasks(app: &App, limits: Arc<Limits>, metrics: Metrics) -> JoinSet<()> {
+fn tasks(app: &App, store: &Arc<SqliteStore>, limits: Arc<Limits>, metrics: Metrics) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(rotate_aged_keys(app.clone()));
     tasks.spawn(drop_expired_hints(app.clone()));
     tasks.spawn(limits::housekeeping(limits, MINUTE));
     tasks.spawn(metrics.upkeep(METRICS_UPKEEP));
+    tasks.spawn(tell_metrics(app.clone(), store.clone()));
     tasks
 }
 
@@ -247,6 +248,21 @@ async fn rotate_aged_keys(app: App) {
             Ok(made) => made.iter().for_each(|kid| tracing::info!(kid, "a signing key was made")),
             Err(error) => tracing::error!(%error, "the signing keys can't be rotated"),
         }
+    }
+}
+
+/// How much was written, in how many commits, and how far the read side has come.
+async fn tell_metrics(app: App, store: Arc<SqliteStore>) {
+    let mut times = interval(METRICS_UPKEEP);
+    loop {
+        times.tick().await;
+        let written = store.stats();
+        metrics::counter!("grantlog_store_commits_total").absolute(written.batches);
+        metrics::counter!("grantlog_store_events_total").absolute(written.events);
+        let position = app.live.position().map_or(0, |position| position.0);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
+        metrics::gauge!("grantlog_read_side_position").set(position as f64);
+        metrics::gauge!("grantlog_read_side_following").set(if app.live.is_following() { 1.0 } else { 0.0 });
     }
 }
 

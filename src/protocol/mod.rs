@@ -7,17 +7,15 @@ pub mod client_authentication;
 pub mod client_id;
 pub mod client_metadata;
 mod client_metadata_rules;
-pub mod introspection_request;
 pub mod json;
 pub mod oauth_error;
 pub mod params;
 pub mod pkce;
+pub mod presented_token;
 pub mod redirect_uri;
-pub mod revocation_request;
 pub mod scope;
 pub mod secret_text;
 pub mod token_request;
-pub mod token_type_hint;
 pub mod uri;
 
 pub use assertion::{AssertionError, AssertionRules, CheckedAssertion, check_assertion, client_named_by};
@@ -30,15 +28,13 @@ pub use client_id::parse_client_id;
 pub use client_metadata::{
     AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientMetadataInput, ClientType, GrantType, MetadataProblem,
 };
-pub use introspection_request::IntrospectionRequest;
 pub use json::{StrictJsonError, from_strict, parse_strict};
 pub use oauth_error::{OAuthError, OAuthErrorCode};
 pub use params::{Params, ParamsError};
 pub use pkce::{CodeChallenge, CodeVerifier, PkceError};
+pub use presented_token::presented_token;
 pub use redirect_uri::RedirectUri;
-pub use revocation_request::RevocationRequest;
 pub use scope::{InvalidScope, Scope, ScopeToken};
 pub use secret_text::SecretText;
 pub use token_request::TokenRequest;
-pub use token_type_hint::TokenTypeHint;
 pub use uri::UriError;

@@ -41,7 +41,7 @@ pub struct DecideAuthorizationRequest {
     pub browser_binding: Option<String>,
     /// What the client is told when the answer is no; absent: `access_denied`.
     #[serde(default)]
-    pub error: Option<Denial>,
+    pub error: Option<DenialError>,
     /// What the person saw, for the record.
     #[serde(default)]
     pub shown: Option<ShownInput>,
@@ -55,24 +55,6 @@ pub enum Verdict {
     Approve,
     /// No.
     Deny,
-}
-
-/// What the client is told when the answer is no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Denial {
-    /// The person said no (RFC 6749 §4.1.2.1).
-    AccessDenied,
-    /// Nobody is logged in (OIDC Core §3.1.2.6).
-    LoginRequired,
-    /// An account would have to be chosen.
-    AccountSelectionRequired,
-    /// Consent would have to be asked.
-    ConsentRequired,
-    /// Something else would have to be asked.
-    InteractionRequired,
-    /// The wanted authentication context can't be met.
-    UnmetAuthenticationRequirements,
 }
 
 /// What the person saw, for the record.
@@ -115,7 +97,7 @@ impl DecideAuthorizationRequest {
                 if self.scopes.is_some() {
                     return Err(Problem::invalid_field("scopes", "A denial grants nothing."));
                 }
-                Ok(DecisionInput::Deny { error: denial_error(self.error.unwrap_or(Denial::AccessDenied)) })
+                Ok(DecisionInput::Deny { error: self.error.unwrap_or(DenialError::AccessDenied) })
             }
             Verdict::Approve => {
                 if self.error.is_some() {
@@ -130,17 +112,6 @@ impl DecideAuthorizationRequest {
                 Ok(DecisionInput::Approve { scope, shown })
             }
         }
-    }
-}
-
-fn denial_error(denial: Denial) -> DenialError {
-    match denial {
-        Denial::AccessDenied => DenialError::AccessDenied,
-        Denial::LoginRequired => DenialError::LoginRequired,
-        Denial::AccountSelectionRequired => DenialError::AccountSelectionRequired,
-        Denial::ConsentRequired => DenialError::ConsentRequired,
-        Denial::InteractionRequired => DenialError::InteractionRequired,
-        Denial::UnmetAuthenticationRequirements => DenialError::UnmetAuthenticationRequirements,
     }
 }
 

@@ -25,7 +25,7 @@ pub struct AuthorizationRequest {
     /// How far it has come.
     pub state: State,
     /// What the page has to do now.
-    pub next: NextStep,
+    pub next: Next,
     /// Who asks; absent when that is not proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
@@ -38,7 +38,7 @@ pub struct AuthorizationRequest {
     /// Whether consent has to be asked; null while the person is unknown.
     pub consent_required: Option<bool>,
     /// Why consent has to be asked.
-    pub consent_reason: Option<Reason>,
+    pub consent_reason: Option<ConsentReason>,
     /// Where to send the browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_to: Option<String>,
@@ -75,26 +75,6 @@ pub enum State {
     Expired,
     /// It is not valid; nothing was recorded.
     Rejected,
-}
-
-/// What the page has to do now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NextStep {
-    /// Log the person in.
-    Login,
-    /// Log them in again: the last time is too long ago.
-    Reauthenticate,
-    /// Authenticate them more strongly: see `hints.acr_values`.
-    StepUp,
-    /// Let them choose an account.
-    SelectAccount,
-    /// Ask for consent.
-    Consent,
-    /// Send the browser to `redirect_to`.
-    Redirect,
-    /// Tell the person what `error` says. Never redirect.
-    ShowError,
 }
 
 /// The client, safe to display: first where the browser will be sent, then what the client calls itself.
@@ -165,7 +145,7 @@ pub struct Hints {
     /// How old the authentication may be, in seconds.
     pub max_age: Option<u32>,
     /// What it asks to be done.
-    #[schema(value_type = Vec<String>, example = json!(["login"]))]
+    #[schema(example = json!(["login"]))]
     pub prompt: Vec<Prompt>,
 }
 
@@ -175,20 +155,6 @@ pub struct AttestedSubject {
     /// The application's id of them.
     #[schema(example = "ana")]
     pub id: String,
-}
-
-/// Why consent is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Nothing was agreed before.
-    FirstTime,
-    /// More is asked for than was agreed.
-    ScopesAdded,
-    /// The client sent `prompt=consent`.
-    PromptConsent,
-    /// Access while the person is away is asked for.
-    OfflineAccess,
 }
 
 /// A form to post to the client.
@@ -232,7 +198,7 @@ impl AuthorizationRequest {
                 AuthorizationState::Completed => State::Completed,
                 AuthorizationState::Expired => State::Expired,
             },
-            next: next_step(view.next),
+            next: view.next,
             client: parameters
                 .map(|parameters| Client::of(parameters.client_id.as_str(), &view.client, parameters.redirect_uri.host_for_display())),
             scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
@@ -248,7 +214,7 @@ impl AuthorizationRequest {
                 .unwrap_or_default(),
             subject: view.subject.as_ref().map(|id| AttestedSubject { id: id.to_string() }),
             consent_required: view.consent.map(|reason| reason.is_some()),
-            consent_reason: view.consent.flatten().map(reason),
+            consent_reason: view.consent.flatten(),
             redirect_to,
             form_post,
             restart_url: if expired { view.client.client_uri.clone() } else { None },
@@ -266,7 +232,7 @@ impl AuthorizationRequest {
         Self {
             id: None,
             state: State::Rejected,
-            next: if rejected.answer.is_some() { NextStep::Redirect } else { NextStep::ShowError },
+            next: if rejected.answer.is_some() { Next::Redirect } else { Next::ShowError },
             client: None,
             scopes: Vec::new(),
             hints: Hints::default(),
@@ -332,25 +298,4 @@ fn requested_scopes(app: &App, requested: &Scope, agreed: &Scope) -> Vec<Request
             reason: None,
         })
         .collect()
-}
-
-fn next_step(next: Next) -> NextStep {
-    match next {
-        Next::Login => NextStep::Login,
-        Next::Reauthenticate => NextStep::Reauthenticate,
-        Next::StepUp => NextStep::StepUp,
-        Next::SelectAccount => NextStep::SelectAccount,
-        Next::Consent => NextStep::Consent,
-        Next::Redirect => NextStep::Redirect,
-        Next::ShowError => NextStep::ShowError,
-    }
-}
-
-fn reason(reason: ConsentReason) -> Reason {
-    match reason {
-        ConsentReason::FirstTime => Reason::FirstTime,
-        ConsentReason::ScopesAdded => Reason::ScopesAdded,
-        ConsentReason::PromptConsent => Reason::PromptConsent,
-        ConsentReason::OfflineAccess => Reason::OfflineAccess,
-    }
 }

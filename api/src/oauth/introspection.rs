@@ -6,7 +6,7 @@ use crate::access_token::LiveAccessToken;
 use grantlog_core::{
     app::{api_keys::AuthenticatedApiKey, recognise::Recognised},
     domain::api_key::Role,
-    protocol::{BearerToken, IntrospectionRequest, SecretText, client_authentication::basic_password},
+    protocol::{BearerToken, SecretText, client_authentication::basic_password, presented_token},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -92,8 +92,8 @@ pub async fn introspect(app: App, request: Request) -> Result<Response, OAuthFai
     // RFC 7662 §2.1: the caller is authorized, or tokens could be fished for.
     let caller = authenticate(&app, &request).await?;
     app.wait_for_min_position(&request).await?;
-    let introspection = IntrospectionRequest::parse(&form(&request)?).map_err(|error| worded(&error, false))?;
-    let told = look_at(&app, &caller, introspection.token.expose()).await?;
+    let token = presented_token(&form(&request)?).map_err(|error| worded(&error, false))?;
+    let told = look_at(&app, &caller, token.expose()).await?;
     Ok(reply::ok(&told.unwrap_or_default()))
 }
 

@@ -2,7 +2,7 @@
 
 use grantlog_core::{
     app::UseCaseError,
-    protocol::{OAuthErrorCode, RevocationRequest},
+    protocol::{OAuthErrorCode, presented_token},
 };
 use utoipa::ToSchema;
 
@@ -49,8 +49,8 @@ pub async fn revoke(app: App, request: Request) -> Result<Response, OAuthFailure
     let params = form(&request)?;
     // RFC 7009 §2.1: the client is authenticated first.
     let (client, context) = authenticate_client(&app, &request, &params).await?;
-    let revocation = RevocationRequest::parse(&params).map_err(|error| worded(&error, false))?;
-    match app.authority.revoke_token(&context, &client, revocation.token.expose()).await {
+    let token = presented_token(&params).map_err(|error| worded(&error, false))?;
+    match app.authority.revoke_token(&context, &client, token.expose()).await {
         // RFC 7009 §2.2: 200, whether there was something to revoke or not.
         Ok(()) => Ok(positioned(reply::empty(), &context)),
         // RFC 7009 §2.1 refuses another client's token; a client that proved nothing is told nothing.

@@ -18,6 +18,7 @@ pub enum ResponseMode {
 
 /// What the client asks the server to do about login and consent (OIDC Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
     /// Show nothing.
@@ -109,6 +110,7 @@ pub struct Shown {
 
 /// Why consent is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConsentReason {
     /// Nothing was agreed before.
@@ -185,6 +187,7 @@ pub enum AuthorizationEvent {
 
 /// The errors that an authorization request can end in after it was found valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DenialError {
     /// The person said no (RFC 6749 §4.1.2.1).

@@ -8,6 +8,7 @@ use crate::domain::{Seconds, Timestamp};
 
 /// What the page has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Next {
     /// Log the person in.
