@@ -14,7 +14,10 @@ use std::{
 
 use clap::Args;
 use grantlog_core::{
-    domain::{Event, StreamId, StreamKind},
+    domain::{
+        Event, StreamId, StreamKind,
+        catalog::reference::{PlaceInStream, event_type},
+    },
     keys::{KeyDirectory, MasterKey, Vault},
     store::{EventStore, Position, SqliteStore, StoreError},
 };
@@ -182,13 +185,13 @@ fn unreadable(error: StoreError) -> Finding {
     Finding::new(error.to_string())
 }
 
-/// What an event of a stream must be, given the place: the first begins it, and no other does.
+/// What an event of a stream must be, given the place.
 fn fits_its_place(event: &Event, kind: &str, revision: u64) -> Result<(), String> {
-    let known = grantlog_core::domain::catalog::reference::event_type(kind).filter(|known| known.stream == event.stream_kind());
-    match known {
+    let known = event_type(kind).filter(|known| known.stream == event.stream_kind());
+    match known.map(|known| known.place) {
         None => Err(format!("{kind} is no event of such a stream")),
-        Some(known) if known.begins && revision > 0 => Err(format!("{kind} begins a stream, and this one had begun")),
-        Some(known) if !known.begins && revision == 0 => Err(format!("the stream begins with {kind}")),
-        Some(_) => Ok(()),
+        Some(PlaceInStream::First) if revision > 0 => Err(format!("{kind} begins a stream, and this one had begun")),
+        Some(PlaceInStream::Later) if revision == 0 => Err(format!("the stream begins with {kind}")),
+        Some(PlaceInStream::First | PlaceInStream::Later | PlaceInStream::Any) => Ok(()),
     }
 }

@@ -9,20 +9,31 @@ pub struct EventType {
     pub stream: StreamKind,
     /// The wire name.
     pub name: &'static str,
-    /// Whether its streams begin with it, and have it nowhere else.
-    pub begins: bool,
+    /// Where in its streams it stands.
+    pub place: PlaceInStream,
     /// The release that wrote it first.
     pub since: &'static str,
     /// What has happened.
     pub meaning: &'static str,
 }
 
+/// Where in a stream an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceInStream {
+    /// At the beginning and nowhere else.
+    First,
+    /// Anywhere but at the beginning.
+    Later,
+    /// Anywhere.
+    Any,
+}
+
 const fn begins(stream: StreamKind, name: &'static str, meaning: &'static str) -> EventType {
-    EventType { stream, name, begins: true, since: "0.1.0", meaning }
+    EventType { stream, name, place: PlaceInStream::First, since: "0.1.0", meaning }
 }
 
 const fn follows(stream: StreamKind, name: &'static str, meaning: &'static str) -> EventType {
-    EventType { stream, name, begins: false, since: "0.1.0", meaning }
+    EventType { stream, name, place: PlaceInStream::Later, since: "0.1.0", meaning }
 }
 
 /// Every type there is, in the order of the catalog.
@@ -56,7 +67,14 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Grant, "grant.access_token_revoked", "One access token is dead."),
     follows(StreamKind::Grant, "grant.family_ended", "Everything of one token family is dead."),
     follows(StreamKind::Grant, "grant.revoked", "The grant is over, with everything under it, for good."),
-    begins(StreamKind::GrantReservation, "grant_reservation.made", "From here on this is the grant of the subject to the client."),
+    // Made anew for each grant that follows a revoked one.
+    EventType {
+        stream: StreamKind::GrantReservation,
+        name: "grant_reservation.made",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "From here on this is the grant of the subject to the client.",
+    },
     begins(StreamKind::MachineToken, "machine_token.issued", "A machine client got an access token."),
     follows(StreamKind::MachineToken, "machine_token.revoked", "It is dead."),
     begins(StreamKind::SigningKey, "signing_key.generated", "The key was made and is published; it signs from a moment on."),
@@ -103,7 +121,10 @@ mod tests {
     fn each_stream_begins_with_one_type() {
         for stream in StreamKind::ALL {
             let types: Vec<_> = EVENT_TYPES.iter().filter(|event| event.stream == stream).collect();
-            assert_eq!(types.iter().map(|event| event.begins).collect::<Vec<_>>(), [&[true][..], &vec![false; types.len() - 1]].concat());
+            assert_eq!(
+                types.iter().map(|event| event.place != PlaceInStream::Later).collect::<Vec<_>>(),
+                [&[true][..], &vec![false; types.len() - 1]].concat()
+            );
         }
     }
 }
