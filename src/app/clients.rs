@@ -12,6 +12,9 @@ use crate::{
     protocol::{ClientAuthenticationMethod, ClientMetadata},
 };
 
+/// What every client id of ours begins with, and no person's id may.
+pub const CLIENT_ID_PREFIX: &str = "client_";
+
 /// A client that was just registered.
 pub struct RegisteredClient {
     /// Its id.
@@ -27,7 +30,7 @@ impl Authority {
         context: &Context,
         metadata: ClientMetadata,
     ) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
-        let client_id = ClientId::from(format!("client_{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
+        let client_id = ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
         let secret = match metadata.token_endpoint_auth_method {
             ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => Some(self.new_client_secret()),
             ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => None,

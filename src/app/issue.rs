@@ -9,7 +9,7 @@ use crate::{
         GrantId, MachineTokenId, Seconds, Timestamp,
         authorization::Authentication,
         grant::{Family, Grant, GrantCommand, GrantRefusal, Issue, Issued, RedeemCode, Refresh, issued},
-        machine_token::{MachineTokenCommand, MachineTokenEvent},
+        machine_token::MachineTokenCommand,
     },
     jose::Algorithm,
     keys::{AccessTokenRef, RefreshTokenRef, Secret},
@@ -143,20 +143,17 @@ impl Authority {
             format: client.metadata.access_token_format,
             expires_at: now.plus(lifetime),
         };
-        let executed = self
-            .machine_tokens
+        self.machine_tokens
             .execute(&self.outside, context, &id.stream(), &command)
             .await
             .map_err(|error| error.map(|refusal| OAuthError::new(OAuthErrorCode::InvalidRequest, refusal.to_string())))?;
-        debug_assert!(matches!(executed.events.as_slice(), [MachineTokenEvent::Issued { .. }]));
         let reference = AccessTokenRef::Machine(id);
         let access_token = match client.metadata.access_token_format {
             AccessTokenFormat::Opaque => self.codec.access_token(reference),
             AccessTokenFormat::Jwt => {
                 let claims = AccessTokenClaims {
                     iss: &self.settings.issuer,
-                    // RFC 9068 §5: the subject of a token without a resource owner identifies the client. Client ids
-                    // have a prefix of their own, so no person's id can collide (RFC 9700 §4.15).
+                    // RFC 9068 §5: the subject of a token without a resource owner identifies the client.
                     sub: client.id.as_str(),
                     aud: &audience,
                     client_id: client.id.as_str(),

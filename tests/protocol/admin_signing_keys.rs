@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use grantlog_core::app::Context;
 use grantlog_tests::{Authorization, TestServer, text};
 use http::Method;
 use serde_json::{Value, json};
@@ -68,4 +69,18 @@ async fn a_revoked_key_is_replaced_and_what_it_signed_is_void() {
 
 fn jwt_header(jwt: &str) -> Value {
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').next().unwrap()).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn keys_that_are_old_enough_are_rotated_by_schedule() {
+    let server = TestServer::start().await;
+    let authority = &server.app.authority;
+    let interval = authority.settings.key_rotation_interval.0;
+    server.advance(interval - 1);
+    assert!(authority.rotate_aged_signing_keys(&Context::system()).await.unwrap().is_empty());
+    server.advance(1);
+    assert_eq!(authority.rotate_aged_signing_keys(&Context::system()).await.unwrap().len(), 3);
+    // The next ones are published and young: nothing more to do.
+    assert!(authority.rotate_aged_signing_keys(&Context::system()).await.unwrap().is_empty());
+    assert_eq!(server.get("/oauth2/jwks").await.expect(200)["keys"].as_array().unwrap().len(), 6);
 }

@@ -853,3 +853,13 @@ async fn nothing_is_granted_to_a_client_that_was_suspended_meanwhile() {
     assert_eq!(problem["field"], "client_id");
     assert_eq!(server.read(id).await.expect(200)["state"], "awaiting_consent");
 }
+
+#[tokio::test]
+async fn rfc9700_4_15_nobody_can_pass_for_a_client() {
+    let (server, client) = setup().await;
+    let id = client["client_id"].as_str().unwrap();
+    let query = Authorization::of(&server, &client, "openid email").query();
+    let subject = json!({"id": id, "auth_time": server.now().as_seconds()});
+    let problem = server.create(&json!({"query": query, "subject": subject})).await.expect_problem(400, "invalid_field");
+    assert_eq!(problem["field"], "subject.id");
+}

@@ -1,7 +1,7 @@
 //! Say who is logged in.
 
 use grantlog_core::{
-    app::{authorize::SubjectAttestation, claims},
+    app::{authorize::SubjectAttestation, claims, clients::CLIENT_ID_PREFIX},
     domain::{OrganizationId, Timestamp, authorization::Authentication},
 };
 use serde::Deserialize;
@@ -79,6 +79,10 @@ impl Subject {
     /// Checks it field by field.
     pub(crate) fn attestation(self, now: Timestamp) -> Result<SubjectAttestation, Problem> {
         check_name("subject.id", &self.id)?;
+        // RFC 9700 §4.15: in a token `sub` may be a client, and nobody may pass for one by choosing such a name.
+        if self.id.starts_with(CLIENT_ID_PREFIX) {
+            return Err(Problem::invalid_field("subject.id", "It must not begin like the id of a client (`client_`)."));
+        }
         for (field, values) in [("subject.amr", &self.amr), ("subject.roles", &self.roles)] {
             if values.len() > 100 {
                 return Err(Problem::invalid_field(field, "It has more than 100 values."));
