@@ -1,5 +1,5 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
-use grantlog_tests::{Answer, Authorization, Pkce, TestServer};
+use grantlog_tests::{Answer, Authorization, Pkce, TestServer, claims};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -584,4 +584,20 @@ async fn a_deleted_client_gets_nothing_ever_again() {
     authorization.redeem(&code).await.expect_oauth_error(401, "invalid_client");
     server.refresh(&client, text(&tokens, "refresh_token")).await.expect_oauth_error(401, "invalid_client");
     assert!(!server.is_active(text(&tokens, "access_token")).await);
+}
+
+#[tokio::test]
+async fn oauth21_4_2_2_a_machine_client_gets_no_refresh_token() {
+    let server = TestServer::start().await;
+    let client = server.machine_client(json!({})).await;
+    let tokens = server.as_client(&client, PATH, &[("grant_type", "client_credentials")]).await.expect(200);
+    assert!(tokens.get("refresh_token").is_none() && tokens.get("id_token").is_none(), "{tokens}");
+}
+
+#[tokio::test]
+async fn rfc9068_5_the_subject_of_a_machine_token_is_its_client() {
+    let server = TestServer::start().await;
+    let client = server.machine_client(json!({})).await;
+    let claims = claims(&server.machine_token(&client).await);
+    assert_eq!((&claims["sub"], &claims["client_id"]), (&client["client_id"], &client["client_id"]));
 }
