@@ -167,6 +167,7 @@ fn client_metadata(public_url: &str) -> Result<ClientMetadata, Failure> {
         client_name: Some(CLIENT_NAME.to_owned()),
         redirect_uris: Some(vec![format!("{public_url}/client/callback")]),
         scope: Some(format!("{CLIENT_SCOPE} notes.write")),
+        claims_in_id_token: Some(true),
         default_scope: Some("openid".to_owned()),
         ..ClientMetadataInput::default()
     };
