@@ -177,6 +177,11 @@ where
 
     /// The state of a stream as the log has it.
     pub async fn load(&self, outside: &Outside, stream: &StreamId) -> Result<Arc<D::State>, StoreError> {
+        if let Some(folded) = self.cache.get(stream) {
+            return Ok(folded.state);
+        }
+        // In turn, so that what was read before an append is not cached after it.
+        let _turn = self.turn(stream).lock().await;
         Ok(self.fold(outside, stream).await?.state)
     }
 
@@ -301,5 +306,110 @@ fn envelope(outside: &Outside, context: &Context, event: Event, now: Timestamp) 
         actor: context.actor.clone(),
         request_id: context.request_id.clone(),
         data: encoded.data,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt, stream::BoxStream};
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::{
+        app::{clock::SystemClock, entropy::SystemEntropy},
+        domain::{
+            ApiKeyId,
+            api_key::{ApiKeyCommand, ApiKeyDecider, Role},
+        },
+        keys::{MasterKey, SecretHasher},
+        store::{Loaded, MemoryStore, Recorded},
+    };
+
+    /// A store with one load that has read, and then takes until it is let go.
+    struct SlowLoad {
+        log: MemoryStore,
+        next_is_slow: AtomicBool,
+        has_read: Notify,
+        let_go: Notify,
+    }
+
+    #[async_trait]
+    impl EventStore for Arc<SlowLoad> {
+        async fn load(&self, stream: &StreamId, after: Option<Revision>) -> Result<Loaded, StoreError> {
+            let loaded = self.log.load(stream, after).await;
+            if self.next_is_slow.swap(false, Ordering::AcqRel) {
+                self.has_read.notify_one();
+                self.let_go.notified().await;
+            }
+            loaded
+        }
+
+        async fn append(&self, stream: &StreamId, expected: ExpectedRevision, events: Vec<NewEvent>) -> Result<Appended, StoreError> {
+            self.log.append(stream, expected, events).await
+        }
+
+        fn read_all(&self, after: Option<Position>) -> BoxStream<'static, Result<Arc<Recorded>, StoreError>> {
+            self.log.read_all(after)
+        }
+
+        fn follow(&self, after: Option<Position>) -> BoxStream<'static, Result<Arc<Recorded>, StoreError>> {
+            self.log.read_all(after).boxed()
+        }
+
+        async fn head(&self) -> Result<Option<Position>, StoreError> {
+            self.log.head().await
+        }
+    }
+
+    struct AtOnce;
+
+    #[async_trait]
+    impl Visibility for AtOnce {
+        async fn wait_until_visible(&self, _: Position) -> bool {
+            true
+        }
+    }
+
+    fn outside(store: &Arc<SlowLoad>) -> Outside {
+        let store: Arc<dyn EventStore> = Arc::new(store.clone());
+        Outside { store, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy::default()), visibility: Arc::new(AtOnce) }
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_does_not_bring_back_what_was_before_an_append() {
+        let master_key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").unwrap();
+        let secret = SecretHasher::new(&master_key).hash("glk_0");
+        let create = ApiKeyCommand::Create { name: "key".to_owned(), role: Role::Admin, audience: None, secret };
+        let store = Arc::new(SlowLoad {
+            log: MemoryStore::new(),
+            next_is_slow: AtomicBool::new(false),
+            has_read: Notify::new(),
+            let_go: Notify::new(),
+        });
+        let outside = Arc::new(outside(&store));
+        let id = ApiKeyId(outside.entropy.uuid_v7(Timestamp(0)));
+        Streams::<ApiKeyDecider>::new(10).execute(&outside, &Context::system(), &id.stream(), &create).await.unwrap();
+
+        let streams = Arc::new(Streams::<ApiKeyDecider>::new(10));
+        store.next_is_slow.store(true, Ordering::Release);
+        let reader = tokio::spawn({
+            let (streams, outside) = (streams.clone(), outside.clone());
+            async move { streams.load(&outside, &id.stream()).await.unwrap().is_revoked() }
+        });
+        store.has_read.notified().await;
+        let writer = tokio::spawn({
+            let (streams, outside) = (streams.clone(), outside.clone());
+            async move { streams.execute(&outside, &Context::system(), &id.stream(), &ApiKeyCommand::Revoke).await.map(|_| ()) }
+        });
+        // Whatever the writer can do while the reader holds what it read.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        store.let_go.notify_one();
+        assert!(!reader.await.unwrap());
+        writer.await.unwrap().unwrap();
+        assert!(streams.load(&outside, &id.stream()).await.unwrap().is_revoked());
     }
 }
