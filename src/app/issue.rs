@@ -75,7 +75,7 @@ impl Authority {
         code_verifier: Option<CodeVerifier>,
     ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         require_grant_type(client, GrantType::AuthorizationCode)?;
-        let code = self.codec.parse_code(code).ok_or_else(|| invalid_grant("the code is not valid"))?;
+        let code = self.codec.parse_code(code).ok_or_else(|| UseCaseError::Refused(worded(GrantRefusal::Unknown)))?;
         let command = GrantCommand::RedeemCode(RedeemCode {
             authorization_id: code.authorization_id,
             client_id: client.id.clone(),
@@ -99,7 +99,8 @@ impl Authority {
         scope: Option<Scope>,
     ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         require_grant_type(client, GrantType::RefreshToken)?;
-        let presented = self.codec.parse_refresh_token(refresh_token).ok_or_else(|| invalid_grant("the refresh token is not valid"))?;
+        let presented =
+            self.codec.parse_refresh_token(refresh_token).ok_or_else(|| UseCaseError::Refused(worded(GrantRefusal::Unknown)))?;
         let command = GrantCommand::Refresh(Refresh {
             client_id: client.id.clone(),
             family: presented.family,
@@ -291,11 +292,13 @@ fn invalid_grant(description: &str) -> UseCaseError<OAuthError> {
     UseCaseError::Refused(OAuthError::new(OAuthErrorCode::InvalidGrant, description))
 }
 
-/// What the client is told of a grant's "no".
+/// What the client is told of a grant's "no". To whom a code or a token belongs is not told: it may have been stolen.
 fn worded(refusal: GrantRefusal) -> OAuthError {
-    let code = match refusal {
-        GrantRefusal::ScopeExceeded => OAuthErrorCode::InvalidScope,
-        _ => OAuthErrorCode::InvalidGrant,
-    };
-    OAuthError::new(code, refusal.to_string())
+    match refusal {
+        GrantRefusal::ScopeExceeded => OAuthError::invalid_scope(refusal.to_string()),
+        GrantRefusal::NotTheClient | GrantRefusal::AnotherParty | GrantRefusal::IssuedToAnotherClient => {
+            OAuthError::invalid_grant(GrantRefusal::Unknown.to_string())
+        }
+        _ => OAuthError::invalid_grant(refusal.to_string()),
+    }
 }

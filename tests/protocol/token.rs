@@ -601,3 +601,20 @@ async fn rfc9068_5_the_subject_of_a_machine_token_is_its_client() {
     let claims = claims(&server.machine_token(&client).await);
     assert_eq!((&claims["sub"], &claims["client_id"]), (&client["client_id"], &client["client_id"]));
 }
+
+#[tokio::test]
+async fn a_stolen_code_or_refresh_token_is_answered_like_a_made_up_one() {
+    let server = TestServer::start().await;
+    let (owner, thief) = (server.confidential_client().await, server.confidential_client().await);
+    let authorization = Authorization::of(&server, &owner, "openid offline_access");
+    let code = authorization.code().await;
+    let refresh_token = authorization.tokens().await["refresh_token"].as_str().unwrap().to_owned();
+    let answer_to = async |fields: &[(&str, &str)]| server.as_client(&thief, PATH, fields).await.expect_oauth_error(400, "invalid_grant");
+    let redeemed =
+        async |code: &str| answer_to(&[("grant_type", "authorization_code"), ("code", code), ("code_verifier", Pkce::VERIFIER)]).await;
+    assert_eq!(redeemed(&code).await, redeemed("glc_made-up").await);
+    let refreshed = async |token: &str| answer_to(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await;
+    assert_eq!(refreshed(&refresh_token).await, refreshed("glr_made-up").await);
+    // And the theft did the owner no harm.
+    authorization.redeem(&code).await.expect(200);
+}

@@ -12,8 +12,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct GrantDecider;
 
-/// Why a grant says no. For a token request everything but `ScopeExceeded` is one and the same `invalid_grant` to the
-/// client (RFC 6749 §5.2): which it was is for the operator.
+/// Why a grant says no. For a token request everything but `ScopeExceeded` is `invalid_grant` (RFC 6749 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantRefusal {
     /// The grant is between others.
