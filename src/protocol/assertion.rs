@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{OAuthError, client_id::parse_client_id};
+use super::OAuthError;
 use crate::domain::{ClientId, Seconds, Timestamp};
 
 /// How far the client's clock may be ahead of ours. FAPI 2.0 §5.3.2.1 wants 10 s accepted and more than 60 s refused.
@@ -71,11 +71,6 @@ impl From<AssertionError> for OAuthError {
     fn from(error: AssertionError) -> Self {
         Self::invalid_client(error.to_string())
     }
-}
-
-/// The client that an assertion says it is of: whose keys to check it with, when the request has no `client_id`.
-pub fn client_named_by(claims: &Map<String, Value>) -> Option<ClientId> {
-    parse_client_id(text(claims, "sub")?)
 }
 
 /// Checks the claims of an assertion whose signature was found good.
@@ -190,8 +185,6 @@ mod tests {
         }
         assert_eq!(check(&without("iss")), Err(AssertionError::Issuer));
         assert_eq!(check(&without("sub")), Err(AssertionError::Subject));
-        assert_eq!(client_named_by(claims().as_object().unwrap()), Some("app".into()));
-        assert_eq!(client_named_by(without("sub").as_object().unwrap()), None);
     }
 
     #[test]

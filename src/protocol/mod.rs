@@ -18,7 +18,7 @@ pub mod secret_text;
 pub mod token_request;
 pub mod uri;
 
-pub use assertion::{AssertionError, AssertionRules, CheckedAssertion, check_assertion, client_named_by};
+pub use assertion::{AssertionError, AssertionRules, CheckedAssertion, check_assertion};
 pub use authorization_request::{
     AnswerTo, AuthorizationError, AuthorizationErrorCode, AuthorizationRequest, ClientAndRedirect, UnprovenRequest,
 };

@@ -30,12 +30,6 @@ impl ContentSecurityPolicy {
         self
     }
 
-    /// Allows the one inline style sheet that has this SHA-256 (base64).
-    pub fn style_sha256(mut self, digest: &str) -> Self {
-        self.styles = hash_source(digest);
-        self
-    }
-
     /// Allows a form to go to the origin of this URL; a URL without an origin is allowed by its scheme.
     pub fn form_to(mut self, target: &Url) -> Self {
         let origin = target.origin();
