@@ -111,7 +111,7 @@ pub enum StreamKind {
 
 impl StreamKind {
     /// Every kind there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: &[Self] = &[
         Self::Client,
         Self::Authorization,
         Self::Grant,
@@ -183,7 +183,7 @@ impl FromStr for StreamId {
     type Err = UnknownStream;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, key) = text.split_once('-').unwrap_or_default();
-        match StreamKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+        match StreamKind::ALL.iter().copied().find(|kind| kind.as_str() == name) {
             Some(kind) if !key.is_empty() => Ok(Self { kind, name: text.into() }),
             _ => Err(UnknownStream(text.to_owned())),
         }

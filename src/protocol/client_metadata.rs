@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{RedirectUri, Scope, client_metadata_rules};
-use crate::{domain::Seconds, jose::Algorithm};
+use crate::{
+    domain::{OrganizationId, Seconds},
+    jose::Algorithm,
+};
 
 /// Whose software it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +97,16 @@ pub struct ClientMetadata {
     /// What it gets when it names no scope; a subset of `scope`.
     #[serde(default, skip_serializing_if = "Scope::is_empty")]
     pub default_scope: Scope,
+    /// Without these it is of no use: a person who grants anything grants them; a subset of `scope`.
+    #[serde(default, skip_serializing_if = "Scope::is_empty")]
+    pub required_scope: Scope,
+    /// The organization that it belongs to: it works in this one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub organization_id: Option<OrganizationId>,
+    /// The resource servers (RFC 8707 identifiers) that it may ask tokens for; none given: every one there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// Its public keys, a JWK Set, for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
@@ -119,6 +132,9 @@ pub struct ClientMetadata {
     /// Lets a first-party client have `offline_access` without asking.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bypass_consent_for_offline_access: bool,
+    /// Lets a first-party client ask for `full_access`: whatever the person may do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full_access_allowed: bool,
     /// Accepts the token endpoint's URL as audience of client assertions, beside the issuer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub token_endpoint_as_assertion_audience: bool,
@@ -187,6 +203,12 @@ pub struct ClientMetadataInput {
     pub scope: Option<String>,
     /// What it gets when it names no scope.
     pub default_scope: Option<String>,
+    /// Without these it is of no use, separated by spaces.
+    pub required_scope: Option<String>,
+    /// The organization that it belongs to; for good.
+    pub organization_id: Option<String>,
+    /// The resource servers that it may ask tokens for; every one there is, when left out.
+    pub resources: Option<Vec<String>>,
     /// Required for `private_key_jwt`.
     pub jwks: Option<Value>,
     /// `RS256` when left out (OIDC Registration §2).
@@ -205,6 +227,8 @@ pub struct ClientMetadataInput {
     pub pkce_exempt: Option<bool>,
     /// `false` when left out.
     pub bypass_consent_for_offline_access: Option<bool>,
+    /// `false` when left out.
+    pub full_access_allowed: Option<bool>,
     /// `false` when left out.
     pub token_endpoint_as_assertion_audience: Option<bool>,
     /// 0 to 2^31 seconds.
@@ -229,6 +253,9 @@ impl ClientMetadataInput {
             grant_types: self.grant_types.unwrap_or_else(|| usual_grant_types(client_type)),
             scope: scope("scope", self.scope, &mut problems),
             default_scope: scope("default_scope", self.default_scope, &mut problems),
+            required_scope: scope("required_scope", self.required_scope, &mut problems),
+            organization_id: self.organization_id.map(|id| OrganizationId(id.into())),
+            resources: self.resources.unwrap_or_default(),
             jwks: self.jwks,
             id_token_signed_response_alg: self.id_token_signed_response_alg.unwrap_or(Algorithm::Rs256),
             claims_in_id_token: self.claims_in_id_token.unwrap_or_default(),
@@ -238,6 +265,7 @@ impl ClientMetadataInput {
             refresh_grace: self.refresh_grace,
             pkce_exempt: self.pkce_exempt.unwrap_or_default(),
             bypass_consent_for_offline_access: self.bypass_consent_for_offline_access.unwrap_or_default(),
+            full_access_allowed: self.full_access_allowed.unwrap_or_default(),
             token_endpoint_as_assertion_audience: self.token_endpoint_as_assertion_audience.unwrap_or_default(),
             default_max_age: self.default_max_age,
         };

@@ -6,10 +6,14 @@ use serde_json::{Map, Value};
 
 use super::client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME;
 use super::{ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, MetadataProblem, RedirectUri, uri};
-use crate::{domain::Seconds, jose::JwkSet};
+use crate::{
+    domain::{OrganizationId, Seconds},
+    jose::JwkSet,
+};
 
 const MAX_NAME_LENGTH: usize = 200;
 const MAX_REDIRECT_URIS: usize = 100;
+const MAX_RESOURCES: usize = 100;
 const MAX_KEYS: usize = 20;
 
 /// Members of a JWK that only its owner may know (RFC 7518 §6).
@@ -22,6 +26,8 @@ pub(super) fn problems(client: &ClientMetadata) -> Vec<MetadataProblem> {
     problems.name(&client.client_name);
     problems.links(client);
     problems.redirect_uris(client);
+    problems.organization(client);
+    problems.resources(&client.resources);
     problems.grant_types(client);
     problems.scopes(client);
     problems.keys(client);
@@ -86,6 +92,26 @@ impl Problems {
         }
     }
 
+    fn organization(&mut self, client: &ClientMetadata) {
+        let wrong = |OrganizationId(id): &OrganizationId| id.is_empty() || id.len() > 255 || id.chars().any(char::is_control);
+        self.add_if(
+            client.organization_id.as_ref().is_some_and(wrong),
+            "organization_id",
+            "must have 1 to 255 bytes and no control characters",
+        );
+    }
+
+    fn resources(&mut self, resources: &[String]) {
+        const FIELD: &str = "resources";
+        self.add_if(resources.len() > MAX_RESOURCES, FIELD, "has more than 100 entries");
+        self.add_if(has_duplicates(resources), FIELD, "names a resource server twice");
+        for (index, resource) in resources.iter().enumerate() {
+            if let Err(why) = uri::check_resource(resource) {
+                self.add(FIELD, format!("[{index}] {why}"));
+            }
+        }
+    }
+
     fn grant_types(&mut self, client: &ClientMetadata) {
         const FIELD: &str = "grant_types";
         let grant_types = &client.grant_types;
@@ -103,10 +129,14 @@ impl Problems {
     }
 
     fn scopes(&mut self, client: &ClientMetadata) {
-        let extra = client.default_scope.difference(&client.scope);
-        if !extra.is_empty() {
-            self.add("default_scope", format!("has what scope does not have: {extra}"));
+        for (field, part) in [("default_scope", &client.default_scope), ("required_scope", &client.required_scope)] {
+            let extra = part.difference(&client.scope);
+            if !extra.is_empty() {
+                self.add(field, format!("has what scope does not have: {extra}"));
+            }
         }
+        let full = client.scope.contains("full_access") && !client.full_access_allowed;
+        self.add_if(full, "scope", "has full_access, which needs full_access_allowed");
         let offline = client.scope.contains("offline_access") && !client.allows(GrantType::RefreshToken);
         self.add_if(offline, "scope", "has offline_access, which needs the grant type refresh_token");
     }
@@ -143,6 +173,8 @@ impl Problems {
         self.add_if(client.pkce_exempt && client.is_public(), "pkce_exempt", "is for confidential clients only");
         let bypasses = client.bypass_consent_for_offline_access && client.client_type != ClientType::FirstParty;
         self.add_if(bypasses, "bypass_consent_for_offline_access", "is for first-party clients only");
+        let full_access = client.full_access_allowed && client.client_type != ClientType::FirstParty;
+        self.add_if(full_access, "full_access_allowed", "is for first-party clients only");
     }
 }
 
@@ -283,6 +315,26 @@ mod tests {
     }
 
     #[test]
+    fn the_required_scope_is_part_of_the_scope() {
+        assert_eq!(fields(client(json!({"required_scope": "a c"}))), ["required_scope"]);
+        assert!(fields(client(json!({"required_scope": "a"}))).is_empty());
+    }
+
+    #[test]
+    fn rfc8707_2_a_resource_is_an_absolute_uri_without_a_fragment() {
+        for wrong in [json!([""]), json!(["api"]), json!(["https://a.example/#x"]), json!(["https://a.example", "https://a.example"])] {
+            assert_eq!(fields(client(json!({"resources": wrong}))), ["resources"], "{wrong}");
+        }
+        assert!(fields(client(json!({"resources": ["https://a.example/mcp", "urn:example:notes"]}))).is_empty());
+    }
+
+    #[test]
+    fn an_organization_has_a_name() {
+        assert_eq!(fields(client(json!({"organization_id": ""}))), ["organization_id"]);
+        assert!(fields(client(json!({"organization_id": "acme"}))).is_empty());
+    }
+
+    #[test]
     fn names_are_safe_to_show() {
         for wrong in ["", "  ", "a\nb", "a\u{202E}b", "a\u{200B}b", "\0", &"x".repeat(201)] {
             assert_eq!(fields(client(json!({"client_name": wrong}))), ["client_name"], "{wrong:?}");
@@ -347,5 +399,8 @@ mod tests {
     fn exemptions_are_for_those_who_may_have_them() {
         assert_eq!(fields(client(json!({"token_endpoint_auth_method": "none", "pkce_exempt": true}))), ["pkce_exempt"]);
         assert_eq!(fields(client(json!({"bypass_consent_for_offline_access": true}))), ["bypass_consent_for_offline_access"]);
+        assert_eq!(fields(client(json!({"full_access_allowed": true}))), ["full_access_allowed"]);
+        assert_eq!(fields(client(json!({"client_type": "first_party", "scope": "full_access"}))), ["scope"]);
+        assert!(fields(client(json!({"client_type": "first_party", "scope": "full_access", "full_access_allowed": true}))).is_empty());
     }
 }

@@ -129,6 +129,16 @@ pub(super) fn check_link(text: &str) -> Result<(), UriError> {
     if parts.is_web() { check_web(text, &parts) } else { Err(UriError::NotHttps) }
 }
 
+/// The identifier of a resource server. RFC 8707 §2: an absolute URI without a fragment; over the web only by `https`,
+/// or `http` on this machine.
+pub(super) fn check_resource(text: &str) -> Result<(), UriError> {
+    if text.contains('#') {
+        return Err(UriError::Fragment);
+    }
+    let parts = check(text)?;
+    if parts.is_web() { check_web(text, &parts) } else { Ok(()) }
+}
+
 /// RFC 3986 §2: unreserved, reserved, and the percent sign.
 fn is_uri_character(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b)

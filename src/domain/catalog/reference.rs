@@ -99,7 +99,7 @@ pub fn events_markdown() -> String {
          of each table begins a stream.\nThe members of each payload are in `src/domain/<stream>/event.rs`, an example in \
          `tests/golden/events/`. [event-envelope.md](event-envelope.md) describes what stands around it.\n",
     );
-    for stream in StreamKind::ALL {
+    for &stream in StreamKind::ALL {
         page.extend(["\n## ", stream.as_str(), "\n\n| event | since | what has happened |\n|---|---|---|\n"]);
         for event in EVENT_TYPES.iter().filter(|event| event.stream == stream) {
             page.extend(["| `", event.name, "` | ", event.since, " | ", event.meaning, " |\n"]);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn each_stream_begins_with_one_type() {
-        for stream in StreamKind::ALL {
+        for &stream in StreamKind::ALL {
             let types: Vec<_> = EVENT_TYPES.iter().filter(|event| event.stream == stream).collect();
             assert_eq!(
                 types.iter().map(|event| event.place != PlaceInStream::Later).collect::<Vec<_>>(),

@@ -167,6 +167,9 @@ fn machine() -> ClientMetadata {
         grant_types: vec![GrantType::ClientCredentials],
         scope: scope("build.read"),
         default_scope: Scope::default(),
+        required_scope: Scope::default(),
+        organization_id: None,
+        resources: Vec::new(),
         jwks: None,
         id_token_signed_response_alg: Algorithm::Rs256,
         claims_in_id_token: false,
@@ -176,6 +179,7 @@ fn machine() -> ClientMetadata {
         refresh_grace: None,
         pkce_exempt: false,
         bypass_consent_for_offline_access: false,
+        full_access_allowed: false,
         token_endpoint_as_assertion_audience: false,
         default_max_age: None,
     }
@@ -195,6 +199,9 @@ fn calendar() -> ClientMetadata {
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         scope: scope("openid profile offline_access calendar.read"),
         default_scope: scope("openid"),
+        required_scope: Scope::default(),
+        organization_id: None,
+        resources: Vec::new(),
         jwks: Some(json!({"keys": [jwk()]})),
         id_token_signed_response_alg: Algorithm::EdDsa,
         claims_in_id_token: true,
@@ -204,8 +211,21 @@ fn calendar() -> ClientMetadata {
         refresh_grace: Some(Seconds(0)),
         pkce_exempt: true,
         bypass_consent_for_offline_access: true,
+        full_access_allowed: false,
         token_endpoint_as_assertion_audience: true,
         default_max_age: Some(Seconds(3600)),
+    }
+}
+
+/// A client with what its members got later.
+fn workspace() -> ClientMetadata {
+    ClientMetadata {
+        client_type: ClientType::FirstParty,
+        required_scope: scope("openid"),
+        organization_id: Some(organization()),
+        resources: vec!["https://api.example/".into()],
+        full_access_allowed: true,
+        ..calendar()
     }
 }
 
@@ -280,6 +300,7 @@ fn client_samples() -> Vec<(&'static str, Event)> {
     use ClientEvent as E;
     let samples = [
         ("client/registered", E::Registered { metadata: calendar(), secret: Some(text(SECRET_HASH)) }),
+        ("client/registered.first_party", E::Registered { metadata: workspace(), secret: None }),
         ("client/registered.minimal", E::Registered { metadata: machine(), secret: None }),
         ("client/updated", E::Updated { metadata: calendar() }),
         ("client/updated.minimal", E::Updated { metadata: machine() }),
@@ -453,7 +474,7 @@ fn write_if_missing(file: &str, encoded: &Encoded) {
 
 fn decoded(golden: &Golden) -> Event {
     let stream = golden.kind.split_once('.').map(|(stream, _)| stream);
-    let stream = StreamKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == stream).expect("the folder is a kind of streams");
+    let stream = StreamKind::ALL.iter().copied().find(|kind| Some(kind.as_str()) == stream).expect("the folder is a kind of streams");
     Event::decode(stream, &golden.kind, golden.schema, &golden.text).unwrap_or_else(|error| panic!("{}: {error}", golden.file))
 }
 
