@@ -8,7 +8,7 @@ use grantlog_core::{
     protocol::BearerToken,
     store::Position,
 };
-use grantlog_projections::Live;
+use grantlog_projections::{History, Live};
 
 use crate::{
     health::Readiness,
@@ -40,6 +40,8 @@ pub struct Inner {
     pub authority: Authority,
     /// The read side.
     pub live: Arc<Live>,
+    /// The past, for auditors.
+    pub history: History,
     /// How often whom is let in.
     pub limits: Arc<Limits>,
     /// What the operator decided.

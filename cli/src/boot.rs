@@ -21,7 +21,8 @@ use grantlog_core::{
     store::{EventStore, SqliteStore, StoreError},
 };
 use grantlog_projections::{
-    Live, LiveRunner,
+    HistoryRunner, Live, LiveRunner,
+    history::HistoryError,
     runner::{LiveOptions, Progress},
 };
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
@@ -66,6 +67,9 @@ pub enum BootError {
     /// The event store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -192,6 +196,7 @@ pub struct Service {
     config: Config,
     store: Arc<SqliteStore>,
     runner: LiveRunner,
+    history: HistoryRunner,
     tasks: JoinSet<()>,
 }
 
@@ -207,10 +212,18 @@ impl Service {
         let first_admin_key = engine.make_first_keys().await?;
         let limits = config.limiters();
         let Engine { authority, store, runner } = engine;
-        let app = Arc::new(Inner { authority, live: runner.live(), limits: limits.clone(), edge: config.edge_settings() });
+        // It catches up by itself, while everything else is answered already.
+        let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
+        let app = Arc::new(Inner {
+            authority,
+            live: runner.live(),
+            history: history.history(),
+            limits: limits.clone(),
+            edge: config.edge_settings(),
+        });
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
         let tasks = tasks(&app, &store, limits, metrics);
-        Ok(Self { app, site, first_admin_key, config, store, runner, tasks })
+        Ok(Self { app, site, first_admin_key, config, store, runner, history, tasks })
     }
 
     /// Serves until `shutdown` completes, and then ends in order: the requests under way are answered, the read side
@@ -218,6 +231,7 @@ impl Service {
     pub async fn serve(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
         let drained = serve(listener, self.site.clone(), self.config.serve_options(), shutdown).await;
         self.tasks.shutdown().await;
+        self.history.shutdown().await;
         close(self.runner, &self.store).await;
         drained
     }
@@ -262,6 +276,10 @@ async fn tell_metrics(app: App, store: Arc<SqliteStore>) {
         let position = app.live.position().map_or(0, |position| position.0);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
         metrics::gauge!("grantlog_read_side_position").set(position as f64);
+        let history = app.history.position().map_or(0, |position| position.0);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
+        metrics::gauge!("grantlog_history_position").set(history as f64);
+        metrics::gauge!("grantlog_history_following").set(if app.history.is_following() { 1.0 } else { 0.0 });
         metrics::gauge!("grantlog_read_side_following").set(if app.live.is_following() { 1.0 } else { 0.0 });
     }
 }

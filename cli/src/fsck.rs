@@ -22,7 +22,7 @@ use grantlog_core::{
     store::{EventStore, Position, SqliteStore, StoreError},
 };
 use grantlog_projections::{
-    LiveRunner,
+    LiveRunner, history,
     live::Digest,
     rebuild::{self, SnapshotOutcome},
     runner::LiveOptions,
@@ -87,6 +87,8 @@ pub struct Summary {
     pub digest: Option<Digest>,
     /// How many snapshots say the same as the log.
     pub snapshots: usize,
+    /// The digest of the history, if there is one.
+    pub history: Option<Digest>,
     /// What could not be looked at, and why.
     pub notes: Vec<String>,
 }
@@ -102,6 +104,9 @@ impl fmt::Display for Summary {
             writeln!(f, "read models: {digest}")?;
         }
         writeln!(f, "{} snapshots agree", self.snapshots)?;
+        if let Some(digest) = self.history {
+            writeln!(f, "history: {digest}")?;
+        }
         for note in &self.notes {
             writeln!(f, "not looked at: {note}")?;
         }
@@ -125,6 +130,7 @@ pub async fn check(config: &Config) -> Result<Summary, Finding> {
     let mut summary = log::check(store.as_ref(), |done, of| progress.at(done, of)).await?;
     drop(progress);
     check_snapshots(store.as_ref(), &config.data_dir.join(SNAPSHOTS), &mut summary).await?;
+    check_history(store.as_ref(), &config.data_dir, &mut summary).await?;
     check_vault(config, store, &mut summary).await?;
     Ok(summary)
 }
@@ -145,6 +151,21 @@ async fn check_snapshots(store: &dyn EventStore, folder: &Path, summary: &mut Su
         }
     }
     summary.digest = Some(found.rebuilt);
+    Ok(())
+}
+
+/// The history, as far as it has come, is what one that is made anew would be.
+async fn check_history(store: &dyn EventStore, data_dir: &Path, summary: &mut Summary) -> Result<(), Finding> {
+    let failed = |error: &dyn fmt::Display| Finding::new(format!("the history can't be checked: {error}"));
+    let scratch = tempfile::tempdir().map_err(|error| failed(&error))?;
+    let what = |problem: &str| Finding::new(format!("the history {problem}: `grantlog rebuild-history` makes it anew"));
+    match history::verify(data_dir, store, scratch.path()).await.map_err(|error| failed(&error))? {
+        None => {}
+        Some(history::Verification::Agrees { digest, .. }) => summary.history = Some(digest),
+        Some(history::Verification::Disagrees { .. }) => return Err(what("does not say what the log says")),
+        Some(history::Verification::OfAnotherLog) => return Err(what("ends in an event that is not in the log")),
+        Some(history::Verification::Unusable { reason }) => summary.notes.push(format!("{}: {reason}", history::FILE)),
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod logging;
 pub mod place;
 pub mod progress;
+pub mod rebuild_history;
 pub mod serve;
 
 /// Why a subcommand did not work, in words for the person at the terminal.

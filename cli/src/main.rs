@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use grantlog_cli::{Failure, api_keys, dev, events, fsck, generate, keys, serve};
+use grantlog_cli::{Failure, api_keys, dev, events, fsck, generate, keys, rebuild_history, serve};
 
 /// An authorization service whose log is the truth.
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Command {
     ApiKeys(api_keys::Command),
     /// Read the whole log and check that everything fits
     Fsck(fsck::Arguments),
+    /// Make the history that auditors ask anew, on the data directory of a stopped server
+    RebuildHistory(rebuild_history::Arguments),
     /// Print the log's events
     Events(events::Arguments),
     /// Write the files that are derived from code
@@ -54,6 +56,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,
+        Command::RebuildHistory(arguments) => rebuild_history::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),
     }

@@ -186,7 +186,7 @@ pub(crate) fn subject(number: u8) -> SubjectId {
     SubjectId(uuid(number))
 }
 
-fn authorization(number: u8) -> AuthorizationId {
+pub(crate) fn authorization(number: u8) -> AuthorizationId {
     AuthorizationId(uuid(number))
 }
 

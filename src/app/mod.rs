@@ -5,6 +5,7 @@ pub mod entropy;
 mod execute;
 
 pub mod api_keys;
+pub mod audit;
 pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
@@ -20,7 +21,7 @@ pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
+        Seconds, api_key::ApiKeyDecider, audit::AuditDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
         machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
@@ -77,6 +78,7 @@ pub struct Authority {
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
+    audits: Streams<AuditDecider>,
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
@@ -102,6 +104,7 @@ impl Authority {
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),
+            audits: Streams::new(1_000),
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),

@@ -5,7 +5,7 @@ pub mod reference;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
+    StreamKind, api_key::ApiKeyEvent, audit::AuditEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent,
     subject::SubjectEvent,
 };
@@ -21,6 +21,8 @@ pub enum Event {
     Grant(GrantEvent),
     /// Of a grant reservation.
     GrantReservation(GrantReservationEvent),
+    /// Of the record of a reader of the history.
+    Audit(AuditEvent),
     /// Of a machine token.
     MachineToken(MachineTokenEvent),
     /// Of a signing key.
@@ -114,6 +116,7 @@ catalog! {
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,
+    Audit: AuditEvent,
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,

@@ -4,6 +4,7 @@
 //! refusal; `evolve` folds an event into the state and never fails, since an event has already happened.
 
 pub mod api_key;
+pub mod audit;
 pub mod authorization;
 pub mod catalog;
 pub mod client;

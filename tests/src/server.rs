@@ -18,9 +18,10 @@ use grantlog_core::{
     keys::{MasterKey, Vault},
     store::{EventStore, MemoryStore},
 };
-use grantlog_projections::{LiveRunner, runner::LiveOptions};
+use grantlog_projections::{HistoryRunner, LiveRunner, runner::LiveOptions};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The issuer of a test server.
 const ISSUER: &str = "https://auth.example.com";
@@ -68,6 +69,8 @@ pub struct TestServer {
     /// An API key of each role.
     pub keys: BTreeMap<&'static str, String>,
     runner: LiveRunner,
+    history: HistoryRunner,
+    _dir: TempDir,
 }
 
 impl TestServer {
@@ -101,10 +104,12 @@ impl TestServer {
             keys.insert(role.as_str(), key.expose().to_owned());
         }
         let limits = Arc::new(Limits::new(Rates::default()));
-        let app = Arc::new(Inner { authority, live, limits: limits.clone(), edge });
+        let dir = TempDir::new().expect("a directory");
+        let history = HistoryRunner::start(dir.path(), Arc::new(store.clone())).await.expect("an empty history is made");
+        let app = Arc::new(Inner { authority, live, history: history.history(), limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };
         let site = endpoints::site(app.clone(), Metrics::detached(), options).expect("the document is JSON");
-        Self { site, app, store, clock, keys, runner }
+        Self { site, app, store, clock, keys, runner, history, _dir: dir }
     }
 
     /// The issuer identifier.
@@ -124,6 +129,7 @@ impl TestServer {
 
     /// Stops following the log.
     pub async fn shutdown(self) {
+        self.history.shutdown().await;
         self.runner.shutdown().await;
     }
 

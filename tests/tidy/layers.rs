@@ -134,8 +134,8 @@ fn warp_is_named_only_at_the_edge() {
 }
 
 #[test]
-fn sql_is_spoken_only_by_the_store_and_the_vault() {
-    only_in(&["rusqlite"], &["src/store/", "src/keys/vault/", "cli/tests/"]);
+fn sql_is_spoken_only_by_the_store_the_vault_and_the_history() {
+    only_in(&["rusqlite"], &["src/store/", "src/keys/vault/", "projections/src/history/", "cli/tests/"]);
 }
 
 /// Where the time of day is read. Durations (`Instant`) are nobody's secret and don't enter the log.

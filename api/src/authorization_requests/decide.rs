@@ -73,6 +73,10 @@ pub struct ShownInput {
     #[serde(default)]
     #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub texts_sha256: Option<String>,
+    /// Which descriptions of the scopes they were made of: `descriptions_sha256` of the authorization request.
+    #[serde(default)]
+    #[schema(example = "f7846f55cf23e14eebeab5b4e1550cad5b509e3348fbc4efa3a1413d393cb650")]
+    pub descriptions_sha256: Option<String>,
 }
 
 impl ShownInput {
@@ -82,11 +86,14 @@ impl ShownInput {
                 return Err(Problem::invalid_field(field, "It must have 1 to 100 bytes."));
             }
         }
-        if self.texts_sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-        {
-            return Err(Problem::invalid_field("shown.texts_sha256", "It must be 64 lower-case hexadecimal digits."));
+        for (field, value) in [("shown.texts_sha256", &self.texts_sha256), ("shown.descriptions_sha256", &self.descriptions_sha256)] {
+            let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            if !value.as_ref().is_none_or(is_hash) {
+                return Err(Problem::invalid_field(field, "It must be 64 lower-case hexadecimal digits."));
+            }
         }
-        Ok(Shown { ui_build: self.ui_build, locale: self.locale, texts_sha256: self.texts_sha256 })
+        let Self { ui_build, locale, texts_sha256, descriptions_sha256 } = self;
+        Ok(Shown { ui_build, locale, texts_sha256, descriptions_sha256 })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures::TryStreamExt;
 use grantlog_core::{
     domain::{
-        Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
+        Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, audit::AuditDecider, authorization::AuthorizationDecider,
         client::ClientDecider, client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
         machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
@@ -118,6 +118,7 @@ fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
         StreamKind::Authorization => fold_with::<AuthorizationDecider>(events),
         StreamKind::Grant => fold_with::<GrantDecider>(events),
         StreamKind::GrantReservation => fold_with::<GrantReservationDecider>(events),
+        StreamKind::Audit => fold_with::<AuditDecider>(events),
         StreamKind::MachineToken => fold_with::<MachineTokenDecider>(events),
         StreamKind::SigningKey => fold_with::<SigningKeyDecider>(events),
         StreamKind::ApiKey => fold_with::<ApiKeyDecider>(events),

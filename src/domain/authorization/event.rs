@@ -106,6 +106,9 @@ pub struct Shown {
     /// SHA-256 of the texts shown, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub texts_sha256: Option<String>,
+    /// Which descriptions of the scopes they were made of, as the authorization request named them: hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptions_sha256: Option<String>,
 }
 
 /// Why consent is asked.

@@ -75,6 +75,13 @@ pub const EVENT_TYPES: &[EventType] = &[
         since: "0.1.0",
         meaning: "From here on this is the grant of the subject to the client.",
     },
+    EventType {
+        stream: StreamKind::Audit,
+        name: "audit.read",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "Somebody asked the history something; recorded before they were answered.",
+    },
     begins(StreamKind::MachineToken, "machine_token.issued", "A machine client got an access token."),
     follows(StreamKind::MachineToken, "machine_token.revoked", "It is dead."),
     begins(StreamKind::SigningKey, "signing_key.generated", "The key was made and is published; it signs from a moment on."),

@@ -20,6 +20,7 @@ use crate::{
     domain::{
         AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp,
         api_key::Role,
+        audit::{Filters, Question},
         authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
     },
@@ -43,6 +44,7 @@ macro_rules! wire_names {
     (@pattern Authorization $variant:ident) => { Event::Authorization(AuthorizationEvent::$variant { .. }) };
     (@pattern Grant $variant:ident) => { Event::Grant(GrantEvent::$variant { .. }) };
     (@pattern GrantReservation $variant:ident) => { Event::GrantReservation(GrantReservationEvent::$variant { .. }) };
+    (@pattern Audit $variant:ident) => { Event::Audit(AuditEvent::$variant { .. }) };
     (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
@@ -84,6 +86,9 @@ wire_names! {
     },
     GrantReservation {
         Made => "grant_reservation.made",
+    },
+    Audit {
+        Read => "audit.read",
     },
     MachineToken {
         Issued => "machine_token.issued",
@@ -145,12 +150,33 @@ fn authentication() -> Authentication {
 }
 
 fn shown() -> Shown {
-    Shown { ui_build: Some("2026.3.1".into()), locale: Some("de-CH".into()), texts_sha256: Some("5f".repeat(32)) }
+    Shown { ui_build: Some("2026.3.1".into()), locale: Some("de-CH".into()), texts_sha256: Some("5f".repeat(32)), descriptions_sha256: None }
 }
 
 fn jwk() -> Value {
     // RFC 8037 Appendix A.2
     json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "k1", "alg": "EdDSA", "use": "sig"})
+}
+
+/// A question that is narrowed in every way there is.
+fn everything_asked() -> AuditEvent {
+    let filters = Filters {
+        subject: Some(SUBJECT),
+        client_id: Some("client_calendar".into()),
+        organization_id: Some(OrganizationId("acme".into())),
+        grant_id: Some(GRANT),
+        authorization_id: Some(AUTHORIZATION),
+        actor: Some("system".into()),
+        kind: Some("grant.revoked".into()),
+        token: Some("AQGaLV5sAHAAgAAAAAAAAAIAAAAA".into()),
+        from: Some(NOW),
+        to: Some(LATER),
+        as_of: Some(NOW),
+        position: Some(81_230),
+        after: Some(81_000),
+        unknown: vec!["actor".into()],
+    };
+    AuditEvent::Read { what: Question::ConsentHistory, filters }
 }
 
 /// A client that says as little as possible.
@@ -349,6 +375,14 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
             "authorization/approved.nothing_shown",
             E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::PromptConsent), shown: nothing_shown },
         ),
+        (
+            "authorization/approved.described",
+            E::Approved {
+                scope: scope("openid"),
+                consent_reason: Some(ConsentReason::FirstTime),
+                shown: Some(Shown { descriptions_sha256: Some("6a".repeat(32)), ..self::shown() }),
+            },
+        ),
         ("authorization/approved.minimal", E::Approved { scope: Scope::default(), consent_reason: None, shown: None }),
         ("authorization/completed", E::Completed { grant_id: GRANT }),
         ("authorization/denied", E::Denied { error: DenialError::AccessDenied }),
@@ -402,6 +436,8 @@ fn other_samples() -> Vec<(&'static str, Event)> {
     };
     vec![
         ("grant_reservation/made", GrantReservationEvent::Made { grant_id: GRANT }.into()),
+        ("audit/read", everything_asked().into()),
+        ("audit/read.everything", AuditEvent::Read { what: Question::Export, filters: Filters::default() }.into()),
         ("machine_token/issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt).into()),
         ("machine_token/issued.opaque", issued(Vec::new(), AccessTokenFormat::Opaque).into()),
         ("machine_token/revoked", MachineTokenEvent::Revoked {}.into()),
