@@ -80,6 +80,7 @@ pub enum State {
 
 /// The client, safe to display: first where the browser will be sent, then what the client calls itself.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestingClient)]
 pub struct Client {
     /// The host that the browser will be sent to; show it first.
     #[schema(example = "app.example.com")]

@@ -105,7 +105,7 @@ impl Clients {
             ClientEvent::Suspended {} => self.change(&client_id, |client| client.suspended = true),
             ClientEvent::Resumed {} => self.change(&client_id, |client| client.suspended = false),
             ClientEvent::Used {} | ClientEvent::LeaseExtended { .. } | ClientEvent::Verified {} | ClientEvent::VerificationWithdrawn {} => {
-                self.change(&client_id, |client| client.standing = standing)
+                self.change(&client_id, |client| client.standing = standing);
             }
             ClientEvent::Deleted {} => self.remove(&client_id),
         }
