@@ -5,9 +5,9 @@ pub mod reference;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    StreamKind, api_key::ApiKeyEvent, audit::AuditEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent,
+    StreamKind, api_key::ApiKeyEvent, audit::AuditEvent, authorization::AuthorizationEvent, client::ClientEvent,
+    client_assertion::ClientAssertionEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent,
+    signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.

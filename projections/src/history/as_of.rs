@@ -169,26 +169,27 @@ fn grants(connection: &Connection, query: &GrantsQuery) -> Result<Vec<GrantAsOf>
     of.sort_by_key(|(kind, _)| FEWEST_FIRST.iter().position(|known| known == kind).unwrap_or(FEWEST_FIRST.len()));
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     let mut values = vec![file::number(query.at), query.after.map_or(-1, file::number), limit];
-    let mut condition = String::new();
+    let mut conditions = Vec::new();
     for (index, (kind, name)) in of.into_iter().enumerate() {
         let Some(term) = term(connection, *kind, name)? else { return Ok(Vec::new()) };
         values.push(term);
         if index > 0 {
             let place = values.len();
-            condition.push_str(&format!(" AND EXISTS (SELECT 1 FROM grants_of o WHERE o.term = ?{place} AND o.opened = g.opened)"));
+            conditions.push(format!("AND EXISTS (SELECT 1 FROM grants_of o WHERE o.term = ?{place} AND o.opened = g.opened)"));
         }
     }
     if values.len() < 4 {
         return Ok(Vec::new());
     }
     if !query.include_ended {
-        condition.push_str(" AND NOT a.ended");
+        conditions.push("AND NOT a.ended".to_owned());
     }
     let sql = format!(
         "SELECT g.opened, a.position, a.scope, a.consented, a.ended FROM grants_of g CROSS JOIN agreements a
          WHERE g.term = ?4 AND g.opened > ?2 AND g.opened <= ?1 AND a.opened = g.opened
-         AND a.position = (SELECT max(l.position) FROM agreements l WHERE l.opened = g.opened AND l.position <= ?1){condition}
-         ORDER BY g.opened LIMIT ?3"
+         AND a.position = (SELECT max(l.position) FROM agreements l WHERE l.opened = g.opened AND l.position <= ?1) {}
+         ORDER BY g.opened LIMIT ?3",
+        conditions.join(" ")
     );
     let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(values.iter().map(|value| value as &dyn ToSql)))?;

@@ -145,20 +145,20 @@ pub(super) fn select(connection: &Connection, query: &EventsQuery) -> Result<Vec
         (low, high) = (low.max(first), high.min(last));
     }
     let mut values: Vec<i64> = vec![low, high];
-    let mut condition = String::new();
+    let mut conditions = Vec::new();
     let (table, position) = if terms.is_empty() { ("events e", "e.position") } else { ("postings p CROSS JOIN events e", "p.position") };
     if let Some((first, others)) = terms.split_first() {
-        condition.push_str(" AND e.position = p.position AND p.term = ?3");
+        conditions.push("AND e.position = p.position AND p.term = ?3".to_owned());
         values.push(*first);
         for other in others {
             values.push(*other);
-            condition.push_str(&format!(" AND EXISTS (SELECT 1 FROM postings o WHERE o.term = ?{} AND o.position = p.position)", values.len()));
+            conditions.push(format!("AND EXISTS (SELECT 1 FROM postings o WHERE o.term = ?{} AND o.position = p.position)", values.len()));
         }
     }
     for (moment, comparison) in [(query.filter.from, ">="), (query.filter.to, "<")] {
         if let Some(moment) = moment {
             values.push(moment.0);
-            condition.push_str(&format!(" AND e.time {comparison} ?{}", values.len()));
+            conditions.push(format!("AND e.time {comparison} ?{}", values.len()));
         }
     }
     values.push(i64::try_from(query.limit).unwrap_or(i64::MAX));
@@ -167,7 +167,8 @@ pub(super) fn select(connection: &Connection, query: &EventsQuery) -> Result<Vec
         Order::Descending => "DESC",
     };
     let sql = format!(
-        "SELECT {COLUMNS} FROM {table} WHERE {position} BETWEEN ?1 AND ?2{condition} ORDER BY {position} {direction} LIMIT ?{}",
+        "SELECT {COLUMNS} FROM {table} WHERE {position} BETWEEN ?1 AND ?2 {} ORDER BY {position} {direction} LIMIT ?{}",
+        conditions.join(" "),
         values.len()
     );
     let mut statement = connection.prepare_cached(&sql)?;

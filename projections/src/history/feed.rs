@@ -106,12 +106,11 @@ impl Batch<'_> {
         }
         let mut select = self.transaction.prepare_cached("SELECT id FROM terms WHERE kind = ?1 AND value = ?2")?;
         let known: Option<i64> = select.query_row(params![kind.number(), value], |row| row.get(0)).optional()?;
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let mut insert = self.transaction.prepare_cached("INSERT INTO terms (kind, value) VALUES (?1, ?2)")?;
-                insert.insert(params![kind.number(), value])?
-            }
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let mut insert = self.transaction.prepare_cached("INSERT INTO terms (kind, value) VALUES (?1, ?2)")?;
+            insert.insert(params![kind.number(), value])?
         };
         self.terms.insert(key, id);
         Ok(id)
@@ -182,7 +181,8 @@ impl Batch<'_> {
         let position = file::number(recorded.position);
         match event {
             GrantEvent::Opened { .. } => {
-                let mut open = self.transaction.prepare_cached("INSERT INTO grants (opened, stream) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+                let mut open =
+                    self.transaction.prepare_cached("INSERT INTO grants (opened, stream) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
                 if open.execute([position, stream])? == 0 {
                     return Ok(());
                 }

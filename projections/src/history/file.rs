@@ -95,10 +95,9 @@ impl From<rusqlite::Error> for HistoryError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, SchemaChanged, TypeMismatch};
         match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase | SchemaChanged | TypeMismatch) => Self::Unusable(error.to_string()),
+            // Without a code it is a value that is not what we wrote.
+            Some(DatabaseCorrupt | NotADatabase | SchemaChanged | TypeMismatch) | None => Self::Unusable(error.to_string()),
             Some(_) => Self::Unavailable(error.to_string()),
-            // A value that is not what we wrote.
-            None => Self::Unusable(error.to_string()),
         }
     }
 }
@@ -178,10 +177,13 @@ fn private(path: &Path) -> io::Result<()> {
 
 /// How far it is.
 pub(super) fn applied(connection: &Connection) -> rusqlite::Result<Option<Applied>> {
-    connection.prepare_cached("SELECT position, event_id FROM progress WHERE position IS NOT NULL")?.query_row([], |row| {
-        let id: [u8; 16] = row.get(1)?;
-        Ok(Applied { position: position(row.get(0)?), event_id: Uuid::from_bytes(id) })
-    }).optional()
+    connection
+        .prepare_cached("SELECT position, event_id FROM progress WHERE position IS NOT NULL")?
+        .query_row([], |row| {
+            let id: [u8; 16] = row.get(1)?;
+            Ok(Applied { position: position(row.get(0)?), event_id: Uuid::from_bytes(id) })
+        })
+        .optional()
 }
 
 /// How many events were indexed by their envelope alone, since they could not be read.

@@ -27,8 +27,8 @@ pub use events::{EventsQuery, Filter, HistoricEvent, Order};
 pub use file::{FILE, HistoryError};
 use grantlog_core::store::Position;
 pub use references::Kind;
-use rusqlite::Connection;
 pub use runner::HistoryRunner;
+use rusqlite::Connection;
 use tokio::sync::{Semaphore, watch};
 pub use verify::{Verification, rebuild, rebuild_in_place, verify};
 

@@ -136,13 +136,11 @@ fn of_authorization(own: References, event: &AuthorizationEvent) -> References {
 
 fn of_grant(own: References, event: &GrantEvent) -> References {
     match event {
-        GrantEvent::Opened { subject, client_id, organization_id } => {
-            own.subject(*subject).client(client_id).organization(organization_id.as_ref()).lasting(&[
-                Kind::Subject,
-                Kind::Client,
-                Kind::Organization,
-            ])
-        }
+        GrantEvent::Opened { subject, client_id, organization_id } => own
+            .subject(*subject)
+            .client(client_id)
+            .organization(organization_id.as_ref())
+            .lasting(&[Kind::Subject, Kind::Client, Kind::Organization]),
         GrantEvent::Consented { authorization_id, .. }
         | GrantEvent::CodeIssued { authorization_id, .. }
         | GrantEvent::CodeRedeemed { authorization_id, .. }

@@ -115,12 +115,7 @@ async fn reopen(history: &History) -> Option<Feed> {
 }
 
 /// Takes in what is appended until something fails; None when it was told to stop.
-async fn follow(
-    history: &History,
-    store: &dyn EventStore,
-    feed: &mut Option<Feed>,
-    stopped: &mut watch::Receiver<bool>,
-) -> Option<Broken> {
+async fn follow(history: &History, store: &dyn EventStore, feed: &mut Option<Feed>, stopped: &mut watch::Receiver<bool>) -> Option<Broken> {
     let mut batches = store.follow(history.position()).ready_chunks(BATCH);
     loop {
         let next = tokio::select! {

@@ -19,12 +19,12 @@ use super::{feed::Feed, verify::digest_of, *};
 use crate::{
     live::Digest,
     testing::{
-        HOUR, History as Written, Log, START, after, any_history, authorization, client, connected, generated, grant, metadata,
-        registered, scope, subject,
+        HOUR, History as Written, Log, START, after, any_history, authorization, client, connected, generated, grant, metadata, registered,
+        scope, subject,
     },
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The events fed in batches of these sizes, one after another and then all at once.
 fn fed(events: &[Arc<Recorded>], sizes: &[usize]) -> (TempDir, Digest) {
@@ -122,7 +122,8 @@ proptest! {
 
 #[tokio::test]
 async fn stopped_anywhere_it_goes_on_to_the_same() {
-    let history = connected(Written::default().at(START, &client(1).stream(), registered("first")), grant(1), client(1), AccessTokenFormat::Jwt);
+    let history =
+        connected(Written::default().at(START, &client(1).stream(), registered("first")), grant(1), client(1), AccessTokenFormat::Jwt);
     let (dir, log) = (TempDir::new().unwrap(), Log::default());
     for event in &history.0 {
         log.push(std::slice::from_ref(event));
@@ -206,7 +207,11 @@ async fn grants_are_as_they_were_at_each_position() {
     let history = connected(Written::default(), grant(1), client(1), AccessTokenFormat::Jwt);
     let stream = grant(1).stream();
     let history = history
-        .at(after(HOUR), &stream, GrantEvent::Consented { authorization_id: authorization(2), scope: scope("email"), reason: None, shown: None })
+        .at(
+            after(HOUR),
+            &stream,
+            GrantEvent::Consented { authorization_id: authorization(2), scope: scope("email"), reason: None, shown: None },
+        )
         .at(after(2 * HOUR), &stream, GrantEvent::Revoked { reason: RevocationReason::Disconnected });
     let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
     let runner = follow(&log, dir.path()).await;
@@ -244,10 +249,11 @@ async fn a_request_is_found_by_whom_it_is_about_and_not_by_who_was_there_before(
         roles: Vec::new(),
         claims: None,
     };
-    let history = Written::default()
-        .at(START, &stream, attested(1, Some("acme")))
-        .at(START, &stream, attested(2, None))
-        .at(START, &stream, AuthorizationEvent::Denied { error: DenialError::AccessDenied });
+    let history = Written::default().at(START, &stream, attested(1, Some("acme"))).at(START, &stream, attested(2, None)).at(
+        START,
+        &stream,
+        AuthorizationEvent::Denied { error: DenialError::AccessDenied },
+    );
     let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
     let runner = follow(&log, dir.path()).await;
     let about = async |kind, name: String| positions(&runner.history().all(Filter::about(kind, name), Position(9)).await.unwrap());

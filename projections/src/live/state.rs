@@ -51,7 +51,11 @@ impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
             StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Audit | StreamKind::Subject | StreamKind::ClientAssertion => {
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::Audit
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -167,7 +171,11 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Audit | StreamKind::Subject | StreamKind::ClientAssertion => {}
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::Audit
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {}
         }
     }
 

@@ -155,7 +155,12 @@ fn authentication() -> Authentication {
 }
 
 fn shown() -> Shown {
-    Shown { ui_build: Some("2026.3.1".into()), locale: Some("de-CH".into()), texts_sha256: Some("5f".repeat(32)), descriptions_sha256: None }
+    Shown {
+        ui_build: Some("2026.3.1".into()),
+        locale: Some("de-CH".into()),
+        texts_sha256: Some("5f".repeat(32)),
+        descriptions_sha256: None,
+    }
 }
 
 fn jwk() -> Value {

@@ -75,7 +75,8 @@ fn nothing_is_decided_after_the_request_expired() {
 
 #[test]
 fn an_approval_is_recorded_with_its_circumstances() {
-    let shown = Some(Shown { ui_build: Some("42".to_owned()), locale: Some("de".to_owned()), texts_sha256: None, descriptions_sha256: None });
+    let shown =
+        Some(Shown { ui_build: Some("42".to_owned()), locale: Some("de".to_owned()), texts_sha256: None, descriptions_sha256: None });
     let command = AuthorizationCommand::Approve {
         scope: scope("openid"),
         consent_reason: None,
