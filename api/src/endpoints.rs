@@ -6,6 +6,10 @@ use utoipa::OpenApi;
 use crate::{
     admin::{api_keys, clients, grants, signing_keys},
     app::App,
+    audit::{
+        self, consents, events as audit_events, export, grants as audit_grants, policy as audit_policy, signing_keys as audit_signing_keys,
+        why,
+    },
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
     oauth::{authorization, authorization_response, introspection, metadata, revocation, token},
@@ -33,6 +37,15 @@ use crate::{
         authorization_response::respond,
         metadata::oauth_metadata,
         metadata::openid_configuration,
+        audit_events::list,
+        export::export,
+        consents::list,
+        consents::history,
+        audit_grants::list,
+        audit::clients::read,
+        audit_policy::read,
+        audit_signing_keys::list,
+        why::why,
         grants::list,
         grants::revoke,
         clients::register,
@@ -84,6 +97,15 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
+        .route(Method::GET, audit_events::EVENTS, audit_events::list)
+        .route(Method::GET, export::EXPORT, export::export)
+        .route(Method::GET, consents::CONSENTS, consents::list)
+        .route(Method::GET, consents::HISTORY, consents::history)
+        .route(Method::GET, audit_grants::GRANTS, audit_grants::list)
+        .route(Method::GET, audit::clients::CLIENT, audit::clients::read)
+        .route(Method::GET, audit_policy::POLICY, audit_policy::read)
+        .route(Method::GET, audit_signing_keys::SIGNING_KEYS, audit_signing_keys::list)
+        .route(Method::GET, why::WHY, why::why)
         .route(Method::POST, clients::COLLECTION, clients::register)
         .route(Method::GET, clients::COLLECTION, clients::list)
         .route(Method::GET, clients::ITEM, clients::read)

@@ -6,6 +6,7 @@
 pub mod access_token;
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod authorization_requests;
 pub mod client_address;
 pub mod endpoints;

@@ -47,6 +47,7 @@ const DOCS_FILE: &str = "/docs/{file}";
         (name = "metadata", description = "What clients configure themselves from"),
         (name = "authorization requests", description = "Login and consent by your own pages"),
         (name = "grants", description = "What people allow clients"),
+        (name = "audit", description = "What was true then, and why; for auditors"),
         (name = "clients", description = "Registered clients"),
         (name = "API keys", description = "Who may call the JSON API"),
         (name = "signing keys", description = "What tokens are signed with"),

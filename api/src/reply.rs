@@ -1,19 +1,22 @@
 //! Replies: the only place where a status is set. [`Response`] can't be made anywhere else.
 
+mod body;
 mod csp;
 
-use std::{fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
 use bytes::Bytes;
+use futures::Stream;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{
-        CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-        X_FRAME_OPTIONS,
+        CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
+        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 use serde::Serialize;
 
+pub(crate) use body::Body;
 pub use csp::ContentSecurityPolicy;
 
 use crate::{problem::ProblemBody, trace::RequestId};
@@ -23,7 +26,7 @@ pub const POSITION: HeaderName = HeaderName::from_static("grantlog-position");
 
 /// A complete response.
 #[derive(Debug)]
-pub struct Response(http::Response<Bytes>);
+pub struct Response(http::Response<Body>);
 
 /// What a response may need to know of the request it answers.
 #[derive(Clone, Debug)]
@@ -100,7 +103,11 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
 
 impl Response {
     fn new(status: StatusCode, content_type: Option<&'static str>, body: impl Into<Bytes>) -> Self {
-        let mut response = http::Response::new(body.into());
+        Self::with_body(status, content_type, Body::Whole(body.into()))
+    }
+
+    fn with_body(status: StatusCode, content_type: Option<&'static str>, body: Body) -> Self {
+        let mut response = http::Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         if let Some(content_type) = content_type {
@@ -122,9 +129,9 @@ impl Response {
         self.0.headers()
     }
 
-    /// The body.
+    /// The body; empty for one that is made while it is sent.
     pub fn body(&self) -> &Bytes {
-        self.0.body()
+        self.0.body().whole()
     }
 
     /// Adds a header, beside any of the same name (`Set-Cookie` may come more than once).
@@ -160,11 +167,13 @@ impl Response {
         self
     }
 
-    /// The answer to HEAD (RFC 9110 §9.3.2): the headers of GET, its length included, and no content.
+    /// The answer to HEAD (RFC 9110 §9.3.2): the headers of GET, its length included where it is known, and no content.
     pub(crate) fn without_body(mut self) -> Self {
-        let length = self.0.body().len();
-        self.0.headers_mut().insert(CONTENT_LENGTH, length.into());
-        *self.0.body_mut() = Bytes::new();
+        if let Body::Whole(body) = self.0.body() {
+            let length = body.len();
+            self.0.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        *self.0.body_mut() = Body::Whole(Bytes::new());
         self
     }
 
@@ -174,7 +183,7 @@ impl Response {
         self
     }
 
-    pub(crate) fn into_http(self) -> http::Response<Bytes> {
+    pub(crate) fn into_http(self) -> http::Response<Body> {
         self.0
     }
 }
@@ -210,6 +219,22 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
 /// 200 with bytes of another type: a token in JWT form, a script, metrics.
 pub fn content(content_type: &'static str, body: impl Into<Bytes>) -> Response {
     Response::new(StatusCode::OK, Some(content_type), body)
+}
+
+/// 200 with a file that is made while it is sent. Its parts are asked for one by one, each when the caller has taken the one
+/// before. The deadline of a request is for the first of its headers to be answered, not for the last byte of this. An error
+/// breaks the connection off, so that nobody takes a part for the whole.
+pub fn download<S, E>(content_type: &'static str, name: &'static str, parts: S) -> Response
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
+{
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
+    let response = Response::with_body(StatusCode::OK, Some(content_type), Body::parts(parts));
+    match disposition {
+        Ok(disposition) => response.with_header(CONTENT_DISPOSITION, disposition),
+        Err(cause) => broken(cause),
+    }
 }
 
 /// 200 without content (RFC 7009 §2.2).

@@ -87,7 +87,7 @@ impl Site {
     pub async fn handle(&self, request: http::Request<Bytes>) -> http::Response<Bytes> {
         let answer = self.call(Ipv4Addr::LOCALHOST.into(), request.map(Full::new)).await;
         let (parts, body) = answer.into_parts();
-        // The body is one of ours, complete in memory: reading it can't fail.
+        // A body that breaks off is none.
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         http::Response::from_parts(parts, body)
     }

@@ -118,8 +118,8 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
 pub struct Engine {
     /// The write side.
     pub authority: Authority,
-    store: Arc<SqliteStore>,
-    runner: LiveRunner,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) runner: LiveRunner,
 }
 
 impl Engine {

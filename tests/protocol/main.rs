@@ -3,6 +3,10 @@
 mod admin_api_keys;
 mod admin_clients;
 mod admin_signing_keys;
+mod audit_as_of;
+mod audit_events;
+mod audit_export;
+mod audit_why;
 mod authorization_requests;
 mod client_authentication;
 mod concurrency;

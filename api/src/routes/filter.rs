@@ -19,7 +19,7 @@ use crate::{
     limits::Limits,
     percent::NotDecodable,
     problem::{Problem, ProblemCode},
-    reply::{self, Context, IntoResponse, Response},
+    reply::{self, Body, Context, IntoResponse, Response},
     request::{Request, body},
     template::Captured,
     trace::AnsweredBy,
@@ -38,7 +38,12 @@ pub(crate) type Answer = warp::reply::Response;
 
 impl warp::Reply for Response {
     fn into_response(self) -> Answer {
-        self.into_http().map(Into::into)
+        let (parts, body) = self.into_http().into_parts();
+        let body = match body {
+            Body::Whole(bytes) => bytes.into(),
+            Body::Parts(stream) => warp::Reply::into_response(warp::reply::stream(stream)).into_body(),
+        };
+        http::Response::from_parts(parts, body)
     }
 }
 

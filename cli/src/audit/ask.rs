@@ -1,0 +1,517 @@
+//! Ask the past: a running server over HTTP, or the data directory of a stopped one. Question and answer are the same.
+
+use std::{
+    env, fs,
+    io::{Write, stdout},
+    path::PathBuf,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use futures::StreamExt;
+use grantlog_api::{
+    app::Inner,
+    audit::{clients, consents, events, export, grants, offline, policy, signing_keys, why},
+    limits::{Limits, Rates},
+};
+use grantlog_projections::HistoryRunner;
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use super::table;
+use crate::{Failure, boot::Engine, keys, place::Place};
+
+/// The variable with the API key of an auditor.
+const API_KEY_VARIABLE: &str = "GRANTLOG_API_KEY";
+/// How long a connection may take, and how long a server may be silent.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// List events, by whom and what they are about
+    Events {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// Which events.
+        #[command(flatten)]
+        about: About,
+        /// The newest first
+        #[arg(long)]
+        newest_first: bool,
+        /// The cursor of the page before, or a position to begin behind
+        #[arg(long)]
+        cursor: Option<String>,
+        /// How many
+        #[arg(long)]
+        limit: Option<u32>,
+        /// How to print.
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Print all events that fit: in their canonical form, or as a table for spreadsheets
+    Export {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// Which events.
+        #[command(flatten)]
+        about: About,
+        /// In which form
+        #[arg(long, default_value = "ndjson")]
+        format: ExportFormat,
+    },
+    /// What a person had agreed to
+    Consents {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// Whose.
+        #[command(flatten)]
+        of: Owner,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
+        /// Also what was over
+        #[arg(long)]
+        include_ended: bool,
+        /// How to print.
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// How a consent came about and what became of it, step by step
+    History {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// The grant's id
+        grant_id: String,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
+        /// How to print.
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Which apps could reach whose data
+    Grants {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// Whose.
+        #[command(flatten)]
+        of: Owner,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
+        /// Also those that were over
+        #[arg(long)]
+        include_ended: bool,
+        /// The cursor of the page before
+        #[arg(long)]
+        cursor: Option<String>,
+        /// How many
+        #[arg(long)]
+        limit: Option<u32>,
+        /// How to print.
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// What a client was
+    Client {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// The client's id
+        client_id: String,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
+    },
+    /// Which policy held
+    Policy {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
+    },
+    /// Which signing keys there were
+    SigningKeys {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
+        /// How to print.
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Why a token was issued
+    Why {
+        /// Whom to ask.
+        #[command(flatten)]
+        whom: Whom,
+        /// The `jti` of the access token
+        jti: String,
+        /// Print JSON instead of sentences
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Whom to ask.
+#[derive(Args, Clone, Debug)]
+pub struct Whom {
+    /// The data directory of a stopped server.
+    #[command(flatten)]
+    place: Place,
+    /// A running server, by its issuer URL
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    url: Option<String>,
+    /// A file with the API key of an auditor, for a running server; without it, `GRANTLOG_API_KEY` holds the key
+    #[arg(long, value_name = "FILE", requires = "url")]
+    api_key_file: Option<PathBuf>,
+}
+
+/// Which events.
+#[derive(Args, Clone, Debug)]
+pub struct About {
+    /// Whose.
+    #[command(flatten)]
+    of: Owner,
+    /// About this grant
+    #[arg(long)]
+    grant_id: Option<String>,
+    /// About this authorization request
+    #[arg(long)]
+    authorization_id: Option<String>,
+    /// Caused by: `api_key:<id>`, `client:<id>`, `subject:<id>` or `system`
+    #[arg(long)]
+    actor: Option<String>,
+    /// Of this type: `grant.revoked`
+    #[arg(long = "type")]
+    kind: Option<String>,
+    /// Decided at this moment or later: 2026-03-01T00:00:00Z
+    #[arg(long)]
+    from: Option<String>,
+    /// Decided before this moment
+    #[arg(long)]
+    to: Option<String>,
+}
+
+/// Whose.
+#[derive(Args, Clone, Debug)]
+pub struct Owner {
+    /// A person, by the application's id
+    #[arg(long)]
+    subject: Option<String>,
+    /// A person, by our id
+    #[arg(long)]
+    subject_id: Option<String>,
+    /// A client
+    #[arg(long)]
+    client_id: Option<String>,
+    /// An organization
+    #[arg(long)]
+    organization: Option<String>,
+}
+
+/// As of when.
+#[derive(Args, Clone, Debug)]
+pub struct When {
+    /// As it was at this moment: 2026-03-03T14:00:00Z
+    #[arg(long, conflicts_with = "position")]
+    as_of: Option<String>,
+    /// As it was at this position of the log
+    #[arg(long)]
+    position: Option<u64>,
+}
+
+/// How to print.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Shown {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// In which form events are exported.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ExportFormat {
+    /// The canonical form of each event (docs/event-envelope.md), one on each line
+    Ndjson,
+    /// For spreadsheets
+    Csv,
+}
+
+/// A question as it goes over HTTP.
+struct Asked {
+    path: String,
+    query: Vec<(&'static str, String)>,
+    accept: &'static str,
+}
+
+impl Asked {
+    fn of(path: impl Into<String>) -> Self {
+        Self { path: path.into(), query: Vec::new(), accept: "application/json" }
+    }
+
+    fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    fn of_owner(self, of: &Owner) -> Self {
+        self.with("subject", of.subject.as_ref())
+            .with("subject_id", of.subject_id.as_ref())
+            .with("client_id", of.client_id.as_ref())
+            .with("organization", of.organization.as_ref())
+    }
+
+    fn when(self, when: &When) -> Self {
+        self.with("as_of", when.as_of.as_ref()).with("position", when.position)
+    }
+
+    fn about(self, about: &About) -> Self {
+        self.of_owner(&about.of)
+            .with("grant_id", about.grant_id.as_ref())
+            .with("authorization_id", about.authorization_id.as_ref())
+            .with("actor", about.actor.as_ref())
+            .with("type", about.kind.as_ref())
+            .with("from", about.from.as_ref())
+            .with("to", about.to.as_ref())
+    }
+
+    fn query(&self) -> String {
+        Serializer::new(String::new()).extend_pairs(&self.query).finish()
+    }
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy)]
+enum Print {
+    /// As it comes.
+    Raw,
+    /// JSON, indented.
+    Json,
+    /// A table of the rows in this member.
+    Table(&'static str, &'static [(&'static str, &'static str)]),
+}
+
+impl Shown {
+    fn or(self, table: Print) -> Print {
+        if self.json { Print::Json } else { table }
+    }
+}
+
+const EVENTS: Print = Print::Table(
+    "events",
+    &[("position", "/position"), ("time", "/time"), ("type", "/type"), ("stream", "/stream"), ("by", "/actor"), ("about", "/client_id")],
+);
+const GRANTS: Print = Print::Table(
+    "grants",
+    &[
+        ("grant", "/grant_id"),
+        ("subject", "/subject_id"),
+        ("client", "/client/client_name"),
+        ("client id", "/client/client_id"),
+        ("organization", "/organization_id"),
+        ("state", "/state"),
+        ("scope", "/scope"),
+        ("consented", "/consent/time"),
+    ],
+);
+const STEPS: Print = Print::Table(
+    "steps",
+    &[
+        ("position", "/position"),
+        ("time", "/time"),
+        ("step", "/step"),
+        ("times", "/count"),
+        ("by", "/actor"),
+        ("scope", "/data/scope"),
+        ("policy", "/policy_version"),
+        ("client metadata", "/client_metadata_sha256"),
+    ],
+);
+const SIGNING_KEYS: Print = Print::Table(
+    "signing_keys",
+    &[
+        ("kid", "/kid"),
+        ("algorithm", "/algorithm"),
+        ("state", "/state"),
+        ("active from", "/active_from"),
+        ("retired", "/retired_at"),
+        ("published until", "/published_until"),
+    ],
+);
+
+/// Asks and prints.
+pub async fn run(question: Question) -> Result<(), Failure> {
+    let (whom, asked, print) = match question {
+        Question::Events { whom, about, newest_first, cursor, limit, shown } => {
+            let asked = Asked::of(events::EVENTS).about(&about).with("order", newest_first.then_some("desc"));
+            (whom, asked.with("cursor", cursor).with("limit", limit), shown.or(EVENTS))
+        }
+        Question::Export { whom, about, format } => {
+            let format = match format {
+                ExportFormat::Ndjson => "ndjson",
+                ExportFormat::Csv => "csv",
+            };
+            (whom, Asked::of(export::EXPORT).about(&about).with("format", Some(format)), Print::Raw)
+        }
+        Question::Consents { whom, of, when, include_ended, shown } => {
+            let asked = Asked::of(consents::CONSENTS).of_owner(&of).when(&when);
+            (whom, asked.with("include_ended", include_ended.then_some(true)), shown.or(GRANTS))
+        }
+        Question::History { whom, grant_id, when, shown } => {
+            (whom, Asked::of(in_path(consents::HISTORY, "{grant_id}", &grant_id)).when(&when), shown.or(STEPS))
+        }
+        Question::Grants { whom, of, when, include_ended, cursor, limit, shown } => {
+            let asked = Asked::of(grants::GRANTS).of_owner(&of).when(&when).with("include_ended", include_ended.then_some(true));
+            (whom, asked.with("cursor", cursor).with("limit", limit), shown.or(GRANTS))
+        }
+        Question::Client { whom, client_id, when } => {
+            (whom, Asked::of(in_path(clients::CLIENT, "{client_id}", &client_id)).when(&when), Print::Json)
+        }
+        Question::Policy { whom, when } => (whom, Asked::of(policy::POLICY).when(&when), Print::Json),
+        Question::SigningKeys { whom, when, shown } => (whom, Asked::of(signing_keys::SIGNING_KEYS).when(&when), shown.or(SIGNING_KEYS)),
+        Question::Why { whom, jti, json } => {
+            let asked = Asked::of(in_path(why::WHY, "{jti}", &jti)).with("format", (!json).then_some("text"));
+            (whom, asked, if json { Print::Json } else { Print::Raw })
+        }
+    };
+    match whom.url.clone() {
+        Some(url) => ask_server(&url, &whom, &asked, print).await,
+        None => ask_directory(whom.place, &asked, print).await,
+    }
+}
+
+/// A value in a path: every byte that could be more than itself is encoded.
+fn in_path(template: &str, parameter: &str, value: &str) -> String {
+    let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    template.replace(parameter, &encoded.replace('+', "%20"))
+}
+
+async fn ask_server(url: &str, whom: &Whom, asked: &Asked, print: Print) -> Result<(), Failure> {
+    let key = api_key(whom)?;
+    let client =
+        reqwest::Client::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+    let address = format!("{}{}?{}", url.trim_end_matches('/'), asked.path, asked.query());
+    let mut answer = client.get(address).bearer_auth(key).header("accept", asked.accept).send().await?;
+    let is_answer = answer.status().is_success();
+    let mut printer = Printer::new(print, is_answer);
+    while let Some(part) = answer.chunk().await? {
+        printer.take(&part)?;
+    }
+    printer.end()
+}
+
+fn api_key(whom: &Whom) -> Result<String, Failure> {
+    let key = match &whom.api_key_file {
+        Some(file) => fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?,
+        None => env::var(API_KEY_VARIABLE)
+            .map_err(|_| format!("an auditor's API key is needed: --api-key-file, or the variable {API_KEY_VARIABLE}"))?,
+    };
+    Ok(key.trim().to_owned())
+}
+
+async fn ask_directory(place: Place, asked: &Asked, print: Print) -> Result<(), Failure> {
+    let config = place.config()?;
+    let Engine { authority, store, runner } = keys::open(&config, "GET /v1/audit/…, or --url").await?;
+    let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
+    let app = Arc::new(Inner {
+        authority,
+        live: runner.live(),
+        history: history.history(),
+        limits: Arc::new(Limits::new(Rates::default())),
+        edge: config.edge_settings(),
+    });
+    // Nobody waits behind this; a server would have answered that it is not there yet.
+    if let Some(position) = app.live.position() {
+        while app.history.is_following() && app.history.wait_for(position, PATIENCE).await.is_err() {}
+    }
+    let answer = offline::get(&app, &asked.path, &asked.query(), Some(asked.accept)).await;
+    let mut printer = Printer::new(print, answer.status.is_success());
+    let mut outcome = Ok(());
+    let mut parts = pin!(answer.into_parts());
+    while let (Ok(()), Some(part)) = (&outcome, parts.next().await) {
+        outcome = part.map_err(Failure::from).and_then(|part| printer.take(&part));
+    }
+    drop(app);
+    history.shutdown().await;
+    runner.shutdown().await;
+    store.close().await;
+    outcome.and_then(|()| printer.end())
+}
+
+/// Prints an answer as it comes, or once it is there.
+struct Printer {
+    print: Print,
+    is_answer: bool,
+    kept: Vec<u8>,
+}
+
+impl Printer {
+    fn new(print: Print, is_answer: bool) -> Self {
+        Self { print, is_answer, kept: Vec::new() }
+    }
+
+    fn take(&mut self, part: &[u8]) -> Result<(), Failure> {
+        match self.print {
+            Print::Raw if self.is_answer => stdout().lock().write_all(part)?,
+            Print::Raw | Print::Json | Print::Table(..) => self.kept.extend_from_slice(part),
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        if !self.is_answer {
+            return Err(refusal(&self.kept).into());
+        }
+        let mut out = stdout().lock();
+        match self.print {
+            Print::Raw => {}
+            Print::Json => writeln!(out, "{}", serde_json::to_string_pretty(&serde_json::from_slice::<Value>(&self.kept)?)?)?,
+            Print::Table(rows, columns) => out.write_all(table::of(&serde_json::from_slice(&self.kept)?, rows, columns).as_bytes())?,
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// What a problem says (RFC 9457).
+fn refusal(body: &[u8]) -> String {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let detail = problem["detail"].as_str().unwrap_or("the server refused");
+    let detail = table::visible(detail);
+    match problem["field"].as_str() {
+        Some(field) => format!("{}: {detail}", table::visible(field)),
+        None => detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_path_stays_one_segment() {
+        assert_eq!(
+            in_path(clients::CLIENT, "{client_id}", "https://a.example/b c?d+e"),
+            "/v1/audit/clients/https%3A%2F%2Fa.example%2Fb%20c%3Fd%2Be"
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        assert_eq!(refusal(br#"{"detail":"It is no moment.","field":"as_of"}"#), "as_of: It is no moment.");
+        assert_eq!(refusal(b"<html>"), "the server refused");
+    }
+}
