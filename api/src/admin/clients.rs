@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use grantlog_core::{
-    app::UseCaseError,
+    app::{UseCaseError, clients::RegisteredClient},
     domain::{ClientId, client::ClientRefusal},
     protocol::{
         ClientMetadata,
@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, PageQuery, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -84,6 +85,18 @@ pub struct NewClientSecret {
 }
 
 impl Client {
+    /// As it was when it was registered, whatever has happened to it since.
+    fn registered(registered: RegisteredClient, metadata: ClientMetadata) -> Self {
+        Self {
+            client_id: registered.client_id.to_string(),
+            client_secret: registered.secret.map(|secret| secret.expose().to_owned()),
+            state: ClientState::Active,
+            secret_rotation_underway: false,
+            registered_at: registered.registered_at.to_rfc3339(),
+            metadata,
+        }
+    }
+
     fn of(view: &ClientView, client_secret: Option<String>) -> Self {
         Self {
             client_id: view.client_id.to_string(),
@@ -97,7 +110,7 @@ impl Client {
 }
 
 /// Register a client.
-#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
     responses(
         (status = 201, description = "The client, with its secret if it has one: shown this once.", body = Client),
@@ -107,11 +120,9 @@ impl Client {
 pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let metadata = metadata(&request)?;
-    let context = acting_as(&key, &request);
-    let registered = app.authority.register_client(&context, metadata).await.map_err(refused)?;
-    let view = find(&app, &registered.client_id)?;
-    let secret = registered.secret.map(|secret| secret.expose().to_owned());
-    Ok(positioned(reply::created(&Client::of(&view, secret)), &context))
+    let context = app.acting_once(&key, &request, "registerClient").await?;
+    let registered = app.authority.register_client(&context, metadata.clone()).await.map_err(refused)?;
+    Ok(positioned(reply::created(&Client::registered(registered, metadata)), &context))
 }
 
 /// List clients.
@@ -183,12 +194,13 @@ pub async fn resume(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 /// Start to rotate a client's secret: the new one is good beside the present one.
-#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id."), IdempotencyKeyHeader),
     responses((status = 201, description = "The new secret: shown this once.", body = NewClientSecret), (status = 409, description = "A rotation is under way, or the client has no secret.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn start_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let context = acting_as(&key, &request);
-    let secret = app.authority.start_client_secret_rotation(&context, &client_id(&request)?).await.map_err(refused)?;
+    let id = client_id(&request)?;
+    let context = app.acting_once(&key, &request, "startClientSecretRotation").await?;
+    let secret = app.authority.start_client_secret_rotation(&context, &id).await.map_err(refused)?;
     Ok(positioned(reply::created(&NewClientSecret { client_secret: secret.expose().to_owned() }), &context))
 }
 
