@@ -250,7 +250,6 @@ where
     }
 
     /// What came of the command, and where its last event stands if it has any, written now or by an earlier request.
-
     async fn decide_and_append(
         &self,
         outside: &Outside,
