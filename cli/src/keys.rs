@@ -54,7 +54,7 @@ pub enum Command {
 pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::List { place } => list(place).await,
-        Command::Rotate { place } => Box::pin(rotate(place)).await,
+        Command::Rotate { place } => rotate(place).await,
         Command::GenerateMaster { file } => generate_master(&file),
     }
 }
