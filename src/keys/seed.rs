@@ -80,6 +80,7 @@ impl Seed {
     }
 
     fn uuid_of(&self, octets: &[u8; 32]) -> Uuid {
+        // RFC 9562 §5.7: a moment in milliseconds, and behind it what nobody can guess.
         let mut random = [0; 10];
         random.copy_from_slice(&octets[..10]);
         Builder::from_unix_timestamp_millis(u64::try_from(self.time.0).unwrap_or(0), &random).into_uuid()
