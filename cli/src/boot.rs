@@ -117,7 +117,7 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
 /// Both sides of the model over one data directory, which is locked as long as it is open.
 pub struct Engine {
     /// The write side.
-    pub authority: Authority,
+    pub authority: Box<Authority>,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) runner: LiveRunner,
 }
@@ -137,7 +137,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Authority::new(config.settings(), outside, vault, master_key, runner.live());
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, master_key, runner.live()));
         Ok(Self { authority, store, runner })
     }
 
@@ -215,7 +215,7 @@ impl Service {
         // It catches up by itself, while everything else is answered already.
         let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
         let app = Arc::new(Inner {
-            authority,
+            authority: *authority,
             live: runner.live(),
             history: history.history(),
             limits: limits.clone(),

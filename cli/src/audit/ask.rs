@@ -427,7 +427,7 @@ async fn ask_directory(place: Place, asked: &Asked, print: Print) -> Result<(), 
     let Engine { authority, store, runner } = keys::open(&config, "GET /v1/audit/…, or --url").await?;
     let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
     let app = Arc::new(Inner {
-        authority,
+        authority: *authority,
         live: runner.live(),
         history: history.history(),
         limits: Arc::new(Limits::new(Rates::default())),

@@ -92,6 +92,7 @@ fn of_stream(stream: &StreamId) -> References {
         StreamKind::Subject => none.with(Kind::Subject, key.to_owned()),
         StreamKind::GrantReservation
         | StreamKind::Audit
+        | StreamKind::IdempotencyKey
         | StreamKind::MachineToken
         | StreamKind::SigningKey
         | StreamKind::ApiKey
@@ -119,7 +120,7 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
             MachineTokenEvent::Revoked {} => own,
         },
         Event::ClientAssertion(ClientAssertionEvent::Used { client_id, .. }) => own.client(client_id),
-        Event::Client(_) | Event::SigningKey(_) | Event::ApiKey(_) | Event::Subject(_) => own,
+        Event::Client(_) | Event::SigningKey(_) | Event::ApiKey(_) | Event::IdempotencyKey(_) | Event::Subject(_) => own,
     }
 }
 

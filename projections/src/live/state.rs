@@ -54,6 +54,7 @@ impl Content {
             StreamKind::Authorization
             | StreamKind::GrantReservation
             | StreamKind::Audit
+            | StreamKind::IdempotencyKey
             | StreamKind::Subject
             | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
@@ -153,7 +154,12 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::Audit(_) | Event::Subject(_) | Event::ClientAssertion(_) => {}
+            Event::Authorization(_)
+            | Event::GrantReservation(_)
+            | Event::Audit(_)
+            | Event::IdempotencyKey(_)
+            | Event::Subject(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -174,6 +180,7 @@ impl State {
             StreamKind::Authorization
             | StreamKind::GrantReservation
             | StreamKind::Audit
+            | StreamKind::IdempotencyKey
             | StreamKind::Subject
             | StreamKind::ClientAssertion => {}
         }
