@@ -1,5 +1,7 @@
 //! The accept loop. HTTP/1.1 without TLS: a proxy stands in front.
 
+mod stall;
+
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -14,10 +16,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use self::stall::Impatient;
 use crate::site::Site;
 
 /// hyper refuses to work with less.
 const SMALLEST_BUFFER: usize = 8192;
+
+/// How long a client may take nothing of its answer. However long the answer is: a download may take hours, as long as it
+/// goes on.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// How long to wait for file descriptors to become free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -122,5 +129,5 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_read_timeout)
         .max_buf_size(options.max_header_bytes.max(SMALLEST_BUFFER))
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Impatient::new(stream, STALLED)), service)
 }

@@ -27,7 +27,7 @@ enum Command {
     ApiKeys(api_keys::Command),
     /// Ask what was true then, and why
     #[command(subcommand)]
-    Audit(audit::Command),
+    Audit(Box<audit::Command>),
     /// Read the whole log and check that everything fits
     Fsck(fsck::Arguments),
     /// Make the history that auditors ask anew, on the data directory of a stopped server
@@ -58,7 +58,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Keys(command) => keys::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
-        Command::Audit(command) => audit::run(command).await,
+        Command::Audit(command) => audit::run(*command).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,
         Command::RebuildHistory(arguments) => rebuild_history::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,

@@ -19,8 +19,9 @@ async fn history() -> (TestServer, Value, String) {
     let ana = |server: &TestServer| json!({"id": "ana", "auth_time": server.now().as_seconds(), "organization_id": "acme"});
     Authorization::of(&server, &client, "openid").subject(ana(&server)).tokens().await;
     server.advance(600);
-    let shown = json!({"ui_build": "42", "locale": "pt-BR", "texts_sha256": "ab".repeat(32), "descriptions_sha256": "cd".repeat(32)});
     let request = Authorization::of(&server, &client, "openid email").subject(ana(&server)).start().await;
+    let descriptions = text(&request, "descriptions_sha256");
+    let shown = json!({"ui_build": "42", "locale": "pt-BR", "texts_sha256": "ab".repeat(32), "descriptions_sha256": descriptions});
     server.decide(text(&request, "id"), &json!({"decision": "approve", "shown": shown})).await.expect(200);
     let grant = text(&server.grants("ana").await[0], "id").to_owned();
     server.advance(600);
@@ -52,7 +53,12 @@ async fn consents_are_as_they_were_at_each_moment() {
     assert_eq!(consent["client"]["client_name"], "Weather by Mail");
     // What was shown, and why it was asked.
     assert_eq!(consent["consent"]["data"]["reason"], "scopes_added");
-    assert_eq!(consent["consent"]["data"]["shown"]["descriptions_sha256"], "cd".repeat(32));
+    // SHA-256 of {"email":"See your e-mail address","openid":"Know who you are"}: anybody can make it again.
+    let descriptions = r#"{"email":"See your e-mail address","openid":"Know who you are"}"#;
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, descriptions.as_bytes());
+    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hash: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+    assert_eq!(consent["consent"]["data"]["shown"]["descriptions_sha256"], hash);
     // The same at the position that the answer names.
     let position = then["position"].as_u64().unwrap();
     assert_eq!(get(&server, &format!("/v1/audit/consents?subject=ana&position={position}")).await, then);

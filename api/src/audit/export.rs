@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn lines(page: &Bytes) -> usize {
-        page.iter().filter(|byte| **byte == b'\n').count()
+        String::from_utf8_lossy(page).lines().count()
     }
 
     /// What a page holds shows when it was read: the file is taken away between two pages, and only what is asked for after

@@ -1,6 +1,9 @@
 //! Which signing keys there were.
 
-use grantlog_core::domain::{Timestamp, audit::Question};
+use grantlog_core::{
+    domain::{Timestamp, audit::Question},
+    jose::Algorithm,
+};
 use grantlog_projections::history::SigningKeyAsOf;
 use serde::Serialize;
 use serde_json::Value;
@@ -75,7 +78,7 @@ impl SigningKeyThen {
         let key = &found.key;
         Self {
             kid: found.kid.clone(),
-            algorithm: key.algorithm().map(|algorithm| algorithm.as_str()),
+            algorithm: key.algorithm().map(Algorithm::as_str),
             state: state(found, moment),
             public_jwk: key.public_jwk().cloned(),
             generated_at: found.generated_at.to_rfc3339(),

@@ -438,20 +438,20 @@ fn words(reasons: &TokenReasons) -> String {
         (None, None) => {}
     }
     let _ =
-        write!(text, ":\n\nIt was good for {} from {} until {} at most.\n", quoted(&reasons.scope), reasons.issued_at, reasons.expires_at);
+        writeln!(text, ":\n\nIt was good for {} from {} until {} at most.", quoted(&reasons.scope), reasons.issued_at, reasons.expires_at);
     for Reason { text: sentence, step } in &reasons.reasons {
-        let _ = write!(text, "{:>8}  {}  {sentence}\n", step.position, step.time);
+        let _ = writeln!(text, "{:>8}  {}  {sentence}", step.position, step.time);
     }
     if let Some(hash) = &reasons.client_metadata_sha256 {
-        let _ = write!(text, "\nSHA-256 of the client's metadata when it was issued: {hash}\n");
+        let _ = writeln!(text, "\nSHA-256 of the client's metadata when it was issued: {hash}");
     }
     match reasons.policy_version {
-        Some(version) => drop(write!(text, "Version of the policy when consent was given: {version}\n")),
+        Some(version) => drop(writeln!(text, "Version of the policy when consent was given: {version}")),
         None if reasons.grant_id.is_some() => text.push_str("There was no policy when consent was given.\n"),
         None => {}
     }
     if let Some(kid) = &reasons.signing_key {
-        let _ = write!(text, "Signing key: {kid}\n");
+        let _ = writeln!(text, "Signing key: {kid}");
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use grantlog_core::{
     app::authorize::{Answer, AuthorizationView, RejectedRequest},
     domain::{
@@ -32,6 +33,10 @@ pub struct AuthorizationRequest {
     pub client: Option<Client>,
     /// What is asked for.
     pub scopes: Vec<RequestedScope>,
+    /// SHA-256 over the scopes and their descriptions as they stand here, hexadecimal: send it back in `shown` for the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "f7846f55cf23e14eebeab5b4e1550cad5b509e3348fbc4efa3a1413d393cb650")]
+    pub descriptions_sha256: Option<String>,
     /// What the client would like the page to consider.
     pub hints: Hints,
     /// The person that was attested.
@@ -196,6 +201,7 @@ impl AuthorizationRequest {
             client: parameters
                 .map(|parameters| Client::of(parameters.client_id.as_str(), view, parameters.redirect_uri.host_for_display())),
             scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
+            descriptions_sha256: None,
             hints: parameters
                 .map(|parameters| Hints {
                     login_hint: view.login_hint.clone(),
@@ -216,6 +222,17 @@ impl AuthorizationRequest {
             created_at: authorization.requested_at().map(Timestamp::to_rfc3339),
             expires_at: authorization.expires_at().map(Timestamp::to_rfc3339),
         }
+        .described()
+    }
+
+    /// Names the descriptions, so that a consent can tell later which of their versions the person read.
+    fn described(mut self) -> Self {
+        let descriptions: BTreeMap<&str, &str> =
+            self.scopes.iter().map(|scope| (scope.scope.as_str(), scope.description.as_str())).collect();
+        // A map of texts has a canonical form.
+        let canonical = serde_json_canonicalizer::to_vec(&descriptions).unwrap_or_default();
+        self.descriptions_sha256 = Some(sha256_hex(&canonical));
+        self
     }
 
     /// The resource for a request that was rejected at the door.
@@ -229,6 +246,7 @@ impl AuthorizationRequest {
             next: if rejected.answer.is_some() { Next::Redirect } else { Next::ShowError },
             client: None,
             scopes: Vec::new(),
+            descriptions_sha256: None,
             hints: Hints::default(),
             subject: None,
             consent_required: None,
@@ -241,6 +259,11 @@ impl AuthorizationRequest {
             expires_at: None,
         }
     }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    let hash = digest(&SHA256, bytes);
+    hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }
 
 impl Client {

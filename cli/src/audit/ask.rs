@@ -26,7 +26,7 @@ use crate::{Failure, boot::Engine, keys, place::Place};
 /// The variable with the API key of an auditor.
 const API_KEY_VARIABLE: &str = "GRANTLOG_API_KEY";
 /// How long a connection may take, and how long a server may be silent.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
@@ -442,7 +442,7 @@ async fn ask_directory(place: Place, asked: &Asked, print: Print) -> Result<(), 
     let mut outcome = Ok(());
     let mut parts = pin!(answer.into_parts());
     while let (Ok(()), Some(part)) = (&outcome, parts.next().await) {
-        outcome = part.map_err(Failure::from).and_then(|part| printer.take(&part));
+        outcome = part.and_then(|part| printer.take(&part));
     }
     drop(app);
     history.shutdown().await;
