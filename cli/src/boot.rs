@@ -133,7 +133,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Authority::new(config.settings(), outside, vault, master_key, runner.live());
+        let authority = Authority::new(config.settings(), outside, vault, master_key, runner.live(), runner.live());
         Ok(Self { authority, store, runner })
     }
 

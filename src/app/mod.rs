@@ -9,12 +9,17 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod custom_claims;
 pub mod issue;
 pub mod recognise;
+pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
+mod target;
 
 use std::sync::Arc;
+
+use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
@@ -22,7 +27,8 @@ use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        machine_token::MachineTokenDecider, resource_server::ResourceServerDecider, signing_key::SigningKeyDecider,
+        subject::SubjectDecider,
     },
     keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };
@@ -72,6 +78,7 @@ pub struct Authority {
     hasher: SecretHasher,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
+    resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
     authorizations: Streams<AuthorizationDecider>,
@@ -80,6 +87,7 @@ pub struct Authority {
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
+    resource_servers: Streams<ResourceServerDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
 }
@@ -89,7 +97,14 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(
+        settings: Settings,
+        outside: Outside,
+        vault: Vault,
+        master_key: &MasterKey,
+        key_directory: Arc<dyn KeyDirectory>,
+        resource_server_directory: Arc<dyn ResourceServerDirectory>,
+    ) -> Self {
         Self {
             settings,
             outside,
@@ -97,6 +112,7 @@ impl Authority {
             hasher: SecretHasher::new(master_key),
             codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
+            resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
             authorizations: Streams::new(CACHED_STREAMS),
@@ -105,6 +121,7 @@ impl Authority {
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
+            resource_servers: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
         }

@@ -5,18 +5,13 @@ use std::sync::Arc;
 use grantlog_core::{
     app::UseCaseError,
     domain::{ClientId, client::ClientRefusal},
-    protocol::{
-        ClientMetadata,
-        client_metadata::{ClientMetadataInput, MetadataProblem},
-        parse_client_id,
-    },
+    protocol::{ClientMetadata, client_metadata::ClientMetadataInput, parse_client_id},
 };
 use grantlog_projections::live::ClientView;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ADMIN, PageQuery, READERS};
+use super::{ADMIN, PageQuery, READERS, invalid_metadata};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     problem::{Problem, ProblemBody, ProblemCode},
@@ -223,13 +218,7 @@ fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
 
 fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {
     let input: ClientMetadataInput = request.json()?;
-    input.into_metadata().map_err(|problems| {
-        let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
-        let first = problems.first().map(|problem| problem.field).unwrap_or_default();
-        Problem::new(ProblemCode::InvalidMetadata, "What is registered about a client must be consistent; `problems` lists every mistake.")
-            .field(first)
-            .member("problems", listed)
-    })
+    input.into_metadata().map_err(|problems| invalid_metadata("What is registered about a client must be consistent", &problems))
 }
 
 fn refused(error: UseCaseError<ClientRefusal>) -> Problem {

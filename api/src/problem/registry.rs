@@ -66,8 +66,8 @@ problem_codes! {
         "The body is larger than this endpoint accepts.";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported"
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
-    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "The client's metadata is not acceptable"
-        "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
+    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "What is to be registered is not acceptable"
+        "What is registered about a client or a resource server must be consistent. The member `problems` lists every mistake, each with its `field`.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
         "The caller exceeds its rate. Wait as long as `Retry-After` says; `RateLimit-Policy` tells the rate.";
     Internal "internal" INTERNAL_SERVER_ERROR "A bug in grantlog"

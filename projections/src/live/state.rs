@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp},
+    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, ResourceServerId, StreamId, StreamKind, Timestamp},
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::{
     grants::{Grants, Surroundings},
     machine_tokens::MachineTokens,
     pool::Pool,
+    resource_servers::ResourceServers,
     signing_keys::SigningKeys,
 };
 
@@ -50,7 +51,12 @@ impl Fact {
 impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
-            StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
+            StreamKind::Client
+            | StreamKind::Grant
+            | StreamKind::MachineToken
+            | StreamKind::SigningKey
+            | StreamKind::ApiKey
+            | StreamKind::ResourceServer => {}
             StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
@@ -82,6 +88,7 @@ pub struct State {
     pub(super) grants: Grants,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
+    pub(super) resource_servers: ResourceServers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -149,6 +156,10 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::ResourceServer(event) => {
+                let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
+                self.resource_servers.apply(id, event, at);
+            }
             Event::Authorization(_) | Event::GrantReservation(_) | Event::Subject(_) | Event::ClientAssertion(_) => {}
         }
     }
@@ -167,6 +178,7 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
             StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {}
         }
     }
