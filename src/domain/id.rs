@@ -106,7 +106,7 @@ impl ResourceServerId {
     /// The id of the resource server with this identifier.
     pub fn of(identifier: &str) -> Self {
         let digest = digest::digest(&digest::SHA256, identifier.as_bytes());
-        Self(digest.as_ref().iter().take(16).fold(String::with_capacity(32), hexadecimal).into())
+        Self(digest.as_ref().iter().copied().take(16).fold(String::with_capacity(32), hexadecimal).into())
     }
 
     /// The stream that holds its history.
@@ -120,7 +120,7 @@ impl ResourceServerId {
     }
 }
 
-fn hexadecimal(mut text: String, byte: &u8) -> String {
+fn hexadecimal(mut text: String, byte: u8) -> String {
     // Writing to a String can't fail.
     let _ = write!(text, "{byte:02x}");
     text

@@ -55,12 +55,11 @@ impl Decider for ResourceServerDecider {
             (ResourceServerCommand::Register { settings }, None) => {
                 Ok(vec![ResourceServerEvent::Registered { settings: settings.clone() }])
             }
-            (ResourceServerCommand::Update { .. }, None) => Err(ResourceServerRefusal::NotFound),
             (ResourceServerCommand::Update { settings }, Some(current)) => update(current, settings),
             (ResourceServerCommand::Delete, Some(_)) => Ok(vec![ResourceServerEvent::Deleted {}]),
             // It was there: deleting it again is no error.
             (ResourceServerCommand::Delete, None) if server.registered_at().is_some() => Ok(vec![]),
-            (ResourceServerCommand::Delete, None) => Err(ResourceServerRefusal::NotFound),
+            (ResourceServerCommand::Update { .. } | ResourceServerCommand::Delete, None) => Err(ResourceServerRefusal::NotFound),
         }
     }
 
