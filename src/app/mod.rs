@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod claims;
 pub mod clients;
 pub mod custom_claims;
+pub mod idempotency;
 pub mod issue;
 pub mod recognise;
 pub mod resource_servers;
@@ -27,10 +28,10 @@ use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, resource_server::ResourceServerDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider,
+        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, resource_server::ResourceServerDecider,
+        signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -76,6 +77,7 @@ pub struct Authority {
     outside: Outside,
     vault: Vault,
     hasher: SecretHasher,
+    seeds: SeedMaker,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
@@ -88,8 +90,11 @@ pub struct Authority {
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
     resource_servers: Streams<ResourceServerDecider>,
+    idempotency_keys: Streams<IdempotencyKeyDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
+    /// Held while signing keys are rotated: which there are is read before new ones are made.
+    rotating_keys: tokio::sync::Mutex<()>,
 }
 
 /// How many folded streams of a busy kind are kept in memory.
@@ -110,6 +115,7 @@ impl Authority {
             outside,
             vault,
             hasher: SecretHasher::new(master_key),
+            seeds: SeedMaker::new(master_key),
             codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             resource_server_directory,
@@ -122,8 +128,10 @@ impl Authority {
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
             resource_servers: Streams::new(10_000),
+            idempotency_keys: Streams::new(1_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
+            rotating_keys: tokio::sync::Mutex::new(()),
         }
     }
 

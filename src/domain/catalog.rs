@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, resource_server::ResourceServerEvent,
-    signing_key::SigningKeyEvent, subject::SubjectEvent,
+    grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
+    resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -29,6 +29,8 @@ pub enum Event {
     ApiKey(ApiKeyEvent),
     /// Of a resource server.
     ResourceServer(ResourceServerEvent),
+    /// Of an idempotency key.
+    IdempotencyKey(IdempotencyKeyEvent),
     /// Of a subject.
     Subject(SubjectEvent),
     /// Of a client assertion.
@@ -120,6 +122,7 @@ catalog! {
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
     ResourceServer: ResourceServerEvent,
+    IdempotencyKey: IdempotencyKeyEvent,
     Subject: SubjectEvent,
     ClientAssertion: ClientAssertionEvent,
 }

@@ -159,6 +159,8 @@ pub enum StreamKind {
     ApiKey,
     /// A resource server.
     ResourceServer,
+    /// An idempotency key that was used.
+    IdempotencyKey,
     /// A person.
     Subject,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
@@ -176,6 +178,7 @@ impl StreamKind {
         Self::SigningKey,
         Self::ApiKey,
         Self::ResourceServer,
+        Self::IdempotencyKey,
         Self::Subject,
         Self::ClientAssertion,
     ];
@@ -191,6 +194,7 @@ impl StreamKind {
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
             Self::ResourceServer => "resource_server",
+            Self::IdempotencyKey => "idempotency_key",
             Self::Subject => "subject",
             Self::ClientAssertion => "client_assertion",
         }

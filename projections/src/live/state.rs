@@ -57,7 +57,11 @@ impl Content {
             | StreamKind::SigningKey
             | StreamKind::ApiKey
             | StreamKind::ResourceServer => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -160,7 +164,11 @@ impl State {
                 let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
                 self.resource_servers.apply(id, event, at);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::Subject(_) | Event::ClientAssertion(_) => {}
+            Event::Authorization(_)
+            | Event::GrantReservation(_)
+            | Event::IdempotencyKey(_)
+            | Event::Subject(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -179,7 +187,11 @@ impl State {
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
             StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {}
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {}
         }
     }
 

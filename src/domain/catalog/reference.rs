@@ -100,6 +100,14 @@ pub const EVENT_TYPES: &[EventType] = &[
         "What is registered about it changed; the event has all of it, as it is now.",
     ),
     follows(StreamKind::ResourceServer, "resource_server.deleted", "No more tokens are issued for it, unless it is registered again."),
+    // Used anew after it has expired.
+    EventType {
+        stream: StreamKind::IdempotencyKey,
+        name: "idempotency_key.used",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "A request came with this key, and for a day the key means this request.",
+    },
     begins(StreamKind::Subject, "subject.registered", "The person was attested for the first time."),
     begins(StreamKind::ClientAssertion, "client_assertion.used", "A client assertion authenticated its client, and can't do so again."),
 ];

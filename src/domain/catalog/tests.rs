@@ -51,6 +51,7 @@ macro_rules! wire_names {
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
     (@pattern ResourceServer $variant:ident) => { Event::ResourceServer(ResourceServerEvent::$variant { .. }) };
+    (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
@@ -111,6 +112,9 @@ wire_names! {
         Registered => "resource_server.registered",
         Updated => "resource_server.updated",
         Deleted => "resource_server.deleted",
+    },
+    IdempotencyKey {
+        Used => "idempotency_key.used",
     },
     Subject {
         Registered => "subject.registered",
@@ -512,6 +516,15 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("resource_server/registered.minimal", ResourceServerEvent::Registered { settings: smallest_settings() }.into()),
         ("resource_server/updated", ResourceServerEvent::Updated { settings: resource_server_settings() }.into()),
         ("resource_server/deleted", ResourceServerEvent::Deleted {}.into()),
+        (
+            "idempotency_key/used",
+            IdempotencyKeyEvent::Used {
+                operation: "registerClient".to_owned(),
+                request_hash: "jZae727K08KaOmKSgOaGzww_XVqGr_PKEgIMkjrcbJI".to_owned(),
+                expires_at: LATER,
+            }
+            .into(),
+        ),
         ("subject/registered", SubjectEvent::Registered {}.into()),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]
