@@ -24,7 +24,7 @@ use crate::{
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
         machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -89,13 +89,13 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(settings: Settings, outside: Outside, vault: Vault, key_directory: Arc<dyn KeyDirectory>) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
