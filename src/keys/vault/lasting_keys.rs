@@ -15,17 +15,23 @@ pub enum LastingKey {
     Token,
     /// The log holds hashes of client secrets and API keys under it.
     SecretHash,
+    /// What a request with an idempotency key draws is derived from it.
+    IdempotencySeed,
+    /// The log holds hashes of requests with an idempotency key under it.
+    IdempotencyRequest,
 }
 
 impl LastingKey {
     /// Every key of this kind.
-    pub(super) const ALL: [Self; 2] = [Self::Token, Self::SecretHash];
+    pub(super) const ALL: [Self; 4] = [Self::Token, Self::SecretHash, Self::IdempotencySeed, Self::IdempotencyRequest];
 
     /// What it is derived from the first master key under, and kept under.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::SecretHash => "secret hash",
+            Self::IdempotencySeed => "idempotency seed",
+            Self::IdempotencyRequest => "idempotency request",
         }
     }
 }
