@@ -31,7 +31,7 @@ use crate::{
         idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, resource_server::ResourceServerDecider,
         signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -106,17 +106,16 @@ impl Authority {
         settings: Settings,
         outside: Outside,
         vault: Vault,
-        master_key: &MasterKey,
         key_directory: Arc<dyn KeyDirectory>,
         resource_server_directory: Arc<dyn ResourceServerDirectory>,
     ) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
+            seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            seeds: SeedMaker::new(master_key),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
