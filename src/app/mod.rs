@@ -9,10 +9,13 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod directory;
 pub mod issue;
+pub mod organizations;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;
+pub mod subjects;
 
 use std::sync::Arc;
 
@@ -20,9 +23,17 @@ pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        Seconds,
+        api_key::ApiKeyDecider,
+        authorization::AuthorizationDecider,
+        client::ClientDecider,
+        client_assertion::ClientAssertionDecider,
+        grant::GrantDecider,
+        grant_reservation::GrantReservationDecider,
+        machine_token::MachineTokenDecider,
+        organization::OrganizationDecider,
+        signing_key::SigningKeyDecider,
+        subject::{RoleChangeEffect, SubjectDecider},
     },
     keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };
@@ -50,6 +61,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// What a change of somebody's roles or memberships does to their grants.
+    pub on_role_change: RoleChangeEffect,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -80,6 +93,7 @@ pub struct Authority {
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
+    organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
 }
@@ -105,6 +119,7 @@ impl Authority {
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
+            organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
         }

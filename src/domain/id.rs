@@ -86,6 +86,13 @@ impl fmt::Display for ClientId {
 #[serde(transparent)]
 pub struct OrganizationId(pub Arc<str>);
 
+impl OrganizationId {
+    /// The stream that says which clients may work in it.
+    pub fn stream(&self) -> StreamId {
+        StreamId::new(StreamKind::Organization, &self.0)
+    }
+}
+
 /// What a stream is about. The wire name is the part of a stream's name before its first dash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamKind {
@@ -103,6 +110,8 @@ pub enum StreamKind {
     SigningKey,
     /// An API key.
     ApiKey,
+    /// An organization of the application's: which clients may work in it.
+    Organization,
     /// A person.
     Subject,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
@@ -119,6 +128,7 @@ impl StreamKind {
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
+        Self::Organization,
         Self::Subject,
         Self::ClientAssertion,
     ];
@@ -133,6 +143,7 @@ impl StreamKind {
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
+            Self::Organization => "organization",
             Self::Subject => "subject",
             Self::ClientAssertion => "client_assertion",
         }

@@ -26,6 +26,8 @@ struct Log {
     events: Vec<Arc<Recorded>>,
     streams: HashMap<StreamId, Vec<Arc<Recorded>>>,
     unavailable: bool,
+    /// How many appends are still let through; None: all.
+    appends_left: Option<u64>,
 }
 
 impl Default for MemoryStore {
@@ -42,9 +44,18 @@ impl MemoryStore {
 
     /// Takes the store away, or brings it back: while it is away, everything answers `Unavailable`.
     pub fn set_available(&self, available: bool) {
-        self.log().unavailable = !available;
+        let mut log = self.log();
+        log.unavailable = !available;
+        log.appends_left = None;
+        drop(log);
         // Followers are woken, so that they end.
         self.head.send_modify(|_| ());
+    }
+
+    /// Lets so many more appends through; each after them answers `Unavailable`, while reading goes on. Until it is made
+    /// available again.
+    pub fn fail_after(&self, appends: u64) {
+        self.log().appends_left = Some(appends);
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -103,7 +114,11 @@ impl EventStore for MemoryStore {
             return Err(StoreError::empty_batch());
         }
         let mut log = self.available()?;
+        if log.appends_left == Some(0) {
+            return Err(StoreError::Unavailable("there is no room left".into()));
+        }
         let appended = log.append(stream, expected, events)?;
+        log.appends_left = log.appends_left.map(|left| left - 1);
         let head = log.events.len();
         drop(log);
         self.head.send_if_modified(|seen| std::mem::replace(seen, head.max(*seen)) < head);

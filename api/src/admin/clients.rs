@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ADMIN, PageQuery, READERS};
+use super::{ADMIN, PageQuery, READERS, organizations::organization_id_of};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     problem::{Problem, ProblemBody, ProblemCode},
@@ -116,14 +116,21 @@ pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
 
 /// List clients.
 #[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
-    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200)),
+    params(("organization_id" = Option<String>, Query, description = "The clients that belong to this organization alone."), ("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200)),
     responses((status = 200, description = "A page of clients.", body = ClientPage), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
-    let page =
-        app.live.clients(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
+    let organization_id = match request.query_param("organization_id")? {
+        None => None,
+        Some(text) => {
+            let invalid = || Problem::invalid_field("organization_id", "No organization can have this id.");
+            Some(organization_id_of(&text).ok_or_else(invalid)?)
+        }
+    };
+    let page = app.live.clients(organization_id.as_ref(), cursor.as_deref(), limit);
+    let page = page.map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
     let clients = page.clients.iter().map(|view| Client::of(view, None)).collect();
     Ok(reply::ok(&ClientPage { clients, next_cursor: page.next }))
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use grantlog_core::{
-    domain::{ClientId, Timestamp, client::ClientEvent},
+    domain::{ClientId, OrganizationId, Timestamp, client::ClientEvent},
     protocol::ClientMetadata,
     store::Position,
 };
@@ -61,12 +61,19 @@ impl Clients {
 
     /// The cursor is the position at which a page's last client was registered: clients that come or go meanwhile move
     /// nothing.
-    pub(super) fn page(&self, after: Option<&str>, limit: usize) -> Result<ClientPage, InvalidCursor> {
+    pub(super) fn page(
+        &self,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ClientPage, InvalidCursor> {
         let from = match after {
             None => Bound::Unbounded,
             Some(cursor) => Bound::Excluded(Position(cursor.parse().map_err(|_| InvalidCursor)?)),
         };
-        let mut following = self.by_position.range((from, Bound::Unbounded)).filter_map(|(_, id)| self.get(id));
+        let is_asked_for =
+            |client: &&Arc<ClientView>| organization_id.is_none() || client.metadata.organization_id.as_ref() == organization_id;
+        let mut following = self.by_position.range((from, Bound::Unbounded)).filter_map(|(_, id)| self.get(id)).filter(is_asked_for);
         let clients: Vec<_> = following.by_ref().take(limit).cloned().collect();
         let more = following.next().is_some();
         let next = clients.last().filter(|_| more).map(|client| client.registered_position.0.to_string());

@@ -5,12 +5,15 @@
 
 mod api_keys;
 mod clients;
+mod connected;
 mod digest;
 mod grants;
 mod machine_tokens;
+mod organizations;
 mod pool;
 mod signing_keys;
 mod state;
+mod subjects;
 mod sweep;
 mod verdict;
 
@@ -24,6 +27,7 @@ use std::{
 
 pub use api_keys::ApiKeyView;
 pub use clients::{ClientPage, ClientView, InvalidCursor};
+pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
 use grantlog_core::{
@@ -125,9 +129,15 @@ impl Live {
         self.read().clients.get(client_id).cloned()
     }
 
-    /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with.
-    pub fn clients(&self, after: Option<&str>, limit: usize) -> Result<ClientPage, InvalidCursor> {
-        self.read().clients.page(after, limit)
+    /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with; those
+    /// of one organization alone, if it is named.
+    pub fn clients(
+        &self,
+        organization_id: Option<&OrganizationId>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ClientPage, InvalidCursor> {
+        self.read().clients.page(organization_id, after, limit)
     }
 
     /// A grant; None when there is none or it is revoked.

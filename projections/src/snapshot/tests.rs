@@ -17,12 +17,16 @@ fn full() -> State {
         protocol::AccessTokenFormat::Opaque,
     };
 
-    use crate::testing::{after, machine_issued, machine_token};
+    use grantlog_core::domain::subject::RoleChangeEffect;
+
+    use crate::testing::{acme, after, machine_issued, machine_token, policy_set, roles_set, subject};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &acme().stream(), policy_set("none_allowed"))
+        .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
