@@ -17,7 +17,6 @@ async fn tokens(server: &TestServer, client: &Value, organization: Option<&str>)
     Authorization::of(server, client, "openid offline_access").subject(ana_in(server, organization)).tokens().await
 }
 
-#[track_caller]
 async fn expect_dead(server: &TestServer, client: &Value, tokens: &Value) {
     assert!(!server.is_active(text(tokens, "access_token")).await);
     server.refresh(client, text(tokens, "refresh_token")).await.expect_oauth_error(400, "invalid_grant");

@@ -26,7 +26,7 @@ use std::{
 };
 
 pub use api_keys::ApiKeyView;
-pub use clients::{ClientPage, ClientView, InvalidCursor};
+pub use clients::{ClientFilter, ClientPage, ClientView, InvalidCursor};
 pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
@@ -129,15 +129,15 @@ impl Live {
         self.read().clients.get(client_id).cloned()
     }
 
-    /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with; those
-    /// of one organization alone, if it is named.
-    pub fn clients(
-        &self,
-        organization_id: Option<&OrganizationId>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<ClientPage, InvalidCursor> {
-        self.read().clients.page(organization_id, after, limit)
+    /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with; only
+    /// those that are asked for. Lapsed ones are left out.
+    pub fn clients(&self, after: Option<&str>, limit: usize, filter: &ClientFilter, now: Timestamp) -> Result<ClientPage, InvalidCursor> {
+        self.read().clients.page(after, limit, filter, now)
+    }
+
+    /// The clients whose lease is over, and that nobody has cleared away yet.
+    pub fn lapsed_clients(&self, now: Timestamp) -> Vec<ClientId> {
+        self.read().clients.lapsed(now)
     }
 
     /// A grant; None when there is none or it is revoked.
