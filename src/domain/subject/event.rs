@@ -29,6 +29,7 @@ pub enum RoleChangeEffect {
 }
 
 impl RoleChangeEffect {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
     fn is_keep(&self) -> bool {
         *self == Self::Keep
     }
