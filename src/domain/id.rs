@@ -110,6 +110,8 @@ pub enum StreamKind {
     SigningKey,
     /// An API key.
     ApiKey,
+    /// An idempotency key that was used.
+    IdempotencyKey,
     /// An organization of the application's: which clients may work in it.
     Organization,
     /// A person.
@@ -128,6 +130,7 @@ impl StreamKind {
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
+        Self::IdempotencyKey,
         Self::Organization,
         Self::Subject,
         Self::ClientAssertion,
@@ -143,6 +146,7 @@ impl StreamKind {
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
+            Self::IdempotencyKey => "idempotency_key",
             Self::Organization => "organization",
             Self::Subject => "subject",
             Self::ClientAssertion => "client_assertion",

@@ -26,8 +26,8 @@ struct Log {
     events: Vec<Arc<Recorded>>,
     streams: HashMap<StreamId, Vec<Arc<Recorded>>>,
     unavailable: bool,
-    /// How many appends are still let through; None: all.
-    appends_left: Option<u64>,
+    /// How many more appends succeed; None: all of them.
+    appends_left: Option<usize>,
 }
 
 impl Default for MemoryStore {
@@ -44,18 +44,14 @@ impl MemoryStore {
 
     /// Takes the store away, or brings it back: while it is away, everything answers `Unavailable`.
     pub fn set_available(&self, available: bool) {
-        let mut log = self.log();
-        log.unavailable = !available;
-        log.appends_left = None;
-        drop(log);
+        self.log().unavailable = !available;
         // Followers are woken, so that they end.
         self.head.send_modify(|_| ());
     }
 
-    /// Lets so many more appends through; each after them answers `Unavailable`, while reading goes on. Until it is made
-    /// available again.
-    pub fn fail_after(&self, appends: u64) {
-        self.log().appends_left = Some(appends);
+    /// Lets so many appends succeed and no more, as if the process ended after them; None lets all succeed again.
+    pub fn allow_appends(&self, appends: Option<usize>) {
+        self.log().appends_left = appends;
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -115,7 +111,7 @@ impl EventStore for MemoryStore {
         }
         let mut log = self.available()?;
         if log.appends_left == Some(0) {
-            return Err(StoreError::Unavailable("there is no room left".into()));
+            return Err(StoreError::Unavailable("it was taken away".into()));
         }
         let appended = log.append(stream, expected, events)?;
         log.appends_left = log.appends_left.map(|left| left - 1);

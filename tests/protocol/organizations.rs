@@ -138,12 +138,12 @@ async fn a_tightening_that_fails_midway_cuts_off_at_once_and_is_completed_later(
         tokens.push(in_acme(&server, &client, person).tokens().await);
     }
     // The event and two of the five revocations still get through.
-    server.store.fail_after(3);
+    server.store.allow_appends(Some(3));
     assert_eq!(set_policy(&server, no_third_party()).await.status, 503);
     for tokens in &tokens {
         assert!(!server.is_active(text(tokens, "access_token")).await, "what is cut off is dead, revoked or not");
     }
-    server.store.set_available(true);
+    server.store.allow_appends(None);
     assert!(revocations(&server).await.len() < 5);
     let restarted = server.restart().await;
     for tokens in &tokens {
@@ -163,9 +163,9 @@ async fn the_same_call_again_completes_what_was_interrupted() {
     let server = TestServer::start().await;
     let client = server.confidential_client().await;
     let tokens = in_acme(&server, &client, "ana").tokens().await;
-    server.store.fail_after(1);
+    server.store.allow_appends(Some(1));
     assert_eq!(disconnect(&server, &client).await.status, 503);
-    server.store.set_available(true);
+    server.store.allow_appends(None);
     assert!(!server.is_active(text(&tokens, "access_token")).await);
     // The person comes back before it is completed: the old grant is not taken up again.
     server.advance(1);

@@ -98,9 +98,9 @@ async fn a_leaving_that_fails_midway_is_completed_after_a_restart() {
     let (one, other) = (server.confidential_client().await, server.public_client().await);
     let first = tokens(&server, &one, Some("acme")).await;
     let second = tokens(&server, &other, Some("acme")).await;
-    server.store.fail_after(2);
+    server.store.allow_appends(Some(2));
     assert_eq!(end(&server, "ana/organizations/acme").await.status, 503);
-    server.store.set_available(true);
+    server.store.allow_appends(None);
     let restarted = server.restart().await;
     for tokens in [&first, &second] {
         assert!(!restarted.is_active(text(tokens, "access_token")).await);

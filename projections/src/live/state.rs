@@ -59,7 +59,7 @@ impl Content {
             | StreamKind::ApiKey
             | StreamKind::Organization
             | StreamKind::Subject => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::ClientAssertion => {
+            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -164,7 +164,7 @@ impl State {
                 let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
                 self.subjects.apply(subject, event, at);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::ClientAssertion(_) => {}
+            Event::Authorization(_) | Event::GrantReservation(_) | Event::IdempotencyKey(_) | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -184,7 +184,7 @@ impl State {
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::ClientAssertion => {}
+            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {}
         }
     }
 

@@ -94,6 +94,8 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::SigningKey, "signing_key.revoked", "It is neither used nor published any more, and what it signed is void."),
     begins(StreamKind::ApiKey, "api_key.created", "The API key exists."),
     follows(StreamKind::ApiKey, "api_key.revoked", "It is good for nothing any more."),
+    // Used anew after it has expired.
+    anywhere(StreamKind::IdempotencyKey, "idempotency_key.used", "A request came with this key, and for a day the key means this request."),
     anywhere(StreamKind::Organization, "organization.policy_set", "From here on this says which clients may work in it."),
     anywhere(
         StreamKind::Organization,
