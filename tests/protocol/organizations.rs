@@ -56,7 +56,7 @@ async fn a_policy_is_read_back_and_is_open_before() {
         "third_party": {"mode": "restricted", "clients": ["client_a"], "hosts": ["chat.example.com"]},
     });
     let outcome = set_policy(&server, policy.clone()).await.expect(200);
-    assert_eq!(outcome, json!({"policy": policy, "dry_run": false, "cut_off": 0}));
+    assert_eq!(outcome, json!({"policy": policy, "dry_run": false, "cut_off": 0, "grants": [], "next_cursor": null}));
     assert_eq!(read().await.expect(200), policy);
 }
 

@@ -1,7 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use grantlog_api::{
     app::{EdgeSettings, Inner},
     endpoints,
@@ -17,7 +16,7 @@ use grantlog_core::{
     },
     domain::{Seconds, Timestamp, api_key::Role, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
-    store::{EventStore, MemoryStore, Recorded},
+    store::{EventStore, MemoryStore},
 };
 use grantlog_projections::{LiveRunner, runner::LiveOptions};
 use http::{HeaderMap, Method, StatusCode};
@@ -120,11 +119,6 @@ impl TestServer {
         let (vault, settings, edge) = (authority.vault().clone(), authority.settings.clone(), app.edge.clone());
         let server = Self::over(store, clock, vault, settings, edge, 2).await;
         Self { keys, ..server }
-    }
-
-    /// Everything in the log.
-    pub async fn events(&self) -> Vec<Arc<Recorded>> {
-        self.store.read_all(None).try_collect().await.expect("the log can be read")
     }
 
     /// The issuer identifier.

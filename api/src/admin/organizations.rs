@@ -2,7 +2,7 @@
 
 use grantlog_core::{
     domain::{
-        ClientId, OrganizationId,
+        ClientId, OrganizationId, Timestamp,
         api_key::Role,
         organization::{ClientRule, OrganizationPolicy, OrganizationPolicyInput, OrganizationReason, PolicyProblem},
     },
@@ -50,13 +50,10 @@ pub struct PolicyOutcome {
     dry_run: bool,
     /// How many grants it cuts off: they were revoked, or would be.
     cut_off: usize,
-    /// Whom it would cut off; of a dry run alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grants: Option<Vec<CutOffGrant>>,
-    /// Where the next page of them begins; null: this is the last one. Of a dry run alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    next_cursor: Option<Option<String>>,
+    /// Whom it would cut off: a page of them. Empty when it was done.
+    grants: Vec<CutOffGrant>,
+    /// Where the next page of them begins; null: this is the last one.
+    next_cursor: Option<String>,
 }
 
 /// A grant that a policy would cut off.
@@ -136,7 +133,7 @@ impl From<ConnectedAppView> for ConnectedApp {
     fn from(view: ConnectedAppView) -> Self {
         Self {
             client: GrantedClient::of(&view.client),
-            since: view.since.map(|since| since.to_rfc3339()),
+            since: view.since.map(Timestamp::to_rfc3339),
             people: view.people,
             allowed: view.reasons.is_empty(),
             reasons: view.reasons,
@@ -184,7 +181,7 @@ pub async fn set_policy(app: App, request: Request) -> Result<Response, Problem>
     let context = acting_as(&key, &request);
     let set = app.authority.set_organization_policy(&context, &*app.live, &organization_id, policy.clone()).await;
     let cut_off = set.map_err(unavailable)?;
-    let outcome = PolicyOutcome { policy: policy.into(), dry_run: false, cut_off, grants: None, next_cursor: None };
+    let outcome = PolicyOutcome { policy: policy.into(), dry_run: false, cut_off, grants: Vec::new(), next_cursor: None };
     Ok(positioned(reply::ok(&outcome), &context))
 }
 
@@ -204,11 +201,11 @@ async fn show_cut_off(
             client: GrantedClient::of(&client),
             subject,
             scope: grant.scope.to_string(),
-            consented_at: grant.consented_at.map(|at| at.to_rfc3339()),
+            consented_at: grant.consented_at.map(Timestamp::to_rfc3339),
         });
     }
-    let (grants, next_cursor) = (Some(grants), Some(found.page.next));
-    Ok(reply::ok(&PolicyOutcome { policy: policy.into(), dry_run: true, cut_off: found.total, grants, next_cursor }))
+    let (cut_off, next_cursor) = (found.total, found.page.next);
+    Ok(reply::ok(&PolicyOutcome { policy: policy.into(), dry_run: true, cut_off, grants, next_cursor }))
 }
 
 /// List the clients that people have connected in an organization.
@@ -249,7 +246,7 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
             id,
             grant_id: grant.grant_id.to_string(),
             scope: grant.scope.to_string(),
-            consented_at: grant.consented_at.map(|at| at.to_rfc3339()),
+            consented_at: grant.consented_at.map(Timestamp::to_rfc3339),
         });
     }
     Ok(reply::ok(&ConnectedAppWithPeople { app: connected.into(), connected_by, next_cursor: page.next }))
