@@ -84,7 +84,8 @@ impl TestServer {
         adjust_edge(&mut edge);
         // 2026-03-03T14:00:00Z
         let clock = ManualClock::at(Timestamp(1_772_546_400_000));
-        let vault = Vault::in_memory(&master_key()).expect("a vault in memory opens");
+        let master_key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").expect("32 bytes");
+        let vault = Vault::in_memory(&master_key).expect("a vault in memory opens");
         let mut server = Self::over(MemoryStore::new(), clock, vault, settings, edge, 1).await;
         let (authority, context) = (&server.app.authority, Context::system());
         authority.ensure_signing_keys(&context).await.expect("keys are made");
@@ -102,7 +103,7 @@ impl TestServer {
         let live = runner.live();
         let entropy = Arc::new(SeededEntropy::new(seed));
         let outside = Outside { store: shared, clock: Arc::new(clock.clone()), entropy, visibility: live.clone() };
-        let authority = Authority::new(settings, outside, vault, &master_key(), live.clone());
+        let authority = Authority::new(settings, outside, vault, live.clone());
         let limits = Arc::new(Limits::new(Rates::default()));
         let app = Arc::new(Inner { authority, live, limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };
@@ -188,10 +189,6 @@ impl TestServer {
     pub async fn register(&self, metadata: Value) -> Value {
         self.call("admin", Method::POST, "/v1/clients", Some(&metadata)).await.expect(201)
     }
-}
-
-fn master_key() -> MasterKey {
-    MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").expect("32 bytes")
 }
 
 fn settings() -> Settings {
