@@ -68,6 +68,7 @@ impl Authority {
     ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         require_grant_type(client, GrantType::AuthorizationCode)?;
         let code = self.codec.parse_code(presented.code).ok_or_else(|| UseCaseError::Refused(worded(GrantRefusal::Unknown)))?;
+        self.refuse_cut_off(client, code.grant_id).await?;
         let grant = self.grants.load(&self.outside, &code.grant_id.stream()).await?;
         let binding = grant.binding(code.authorization_id).filter(|_| grant.client_id() == Some(&client.id));
         let granted = binding.map(|binding| Granted { scope: &binding.scope, resources: &binding.resources });
@@ -100,6 +101,7 @@ impl Authority {
         require_grant_type(client, GrantType::RefreshToken)?;
         let presented =
             self.codec.parse_refresh_token(refresh_token).ok_or_else(|| UseCaseError::Refused(worded(GrantRefusal::Unknown)))?;
+        self.refuse_cut_off(client, presented.grant_id).await?;
         let grant = self.grants.load(&self.outside, &presented.grant_id.stream()).await?;
         let family = grant.family(presented.family).filter(|_| grant.client_id() == Some(&client.id));
         let granted = family.map(|family| Granted { scope: family.scope(), resources: family.resources() });
@@ -160,6 +162,23 @@ impl Authority {
         let access_token = self.machine_access_token(client, &target, &token).await?;
         // OAuth 2.1 §4.2.2: no refresh token.
         Ok(IssuedTokens { access_token, expires_in: target.lifetime, scope, refresh_token: None, id_token: None })
+    }
+
+    /// Nothing is issued under a grant that is cut off, even before it is revoked.
+    async fn refuse_cut_off(&self, client: &AuthenticatedClient, grant_id: GrantId) -> Result<(), UseCaseError<OAuthError>> {
+        let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
+        let (Some(subject), Some(client_id)) = (grant.subject(), grant.client_id()) else { return Ok(()) };
+        // What another client presents is refused with other words.
+        if *client_id != client.id {
+            return Ok(());
+        }
+        let organization_id = grant.organization_id();
+        let reasons = self.organization_reasons(organization_id, client_id, &client.metadata).await?;
+        let cut_off = self.cut_off(subject, client_id, organization_id).await?;
+        if reasons.is_empty() && !cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at)) {
+            return Ok(());
+        }
+        Err(invalid_grant("the organization does not allow the client any more"))
     }
 
     /// Finds out what to issue, and which of the named resource servers the grant has to have granted. Of a grant that is

@@ -91,6 +91,13 @@ impl fmt::Display for ClientId {
 #[serde(transparent)]
 pub struct OrganizationId(pub Arc<str>);
 
+impl OrganizationId {
+    /// The stream that says which clients may work in it.
+    pub fn stream(&self) -> StreamId {
+        StreamId::new(StreamKind::Organization, &self.0)
+    }
+}
+
 /// The public id of a resource server: the first 32 hexadecimal digits of the SHA-256 of its identifier. Registering is
 /// appending to a stream that does not exist, so identifiers are unique.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -161,6 +168,8 @@ pub enum StreamKind {
     ResourceServer,
     /// An idempotency key that was used.
     IdempotencyKey,
+    /// An organization of the application's: which clients may work in it.
+    Organization,
     /// A person.
     Subject,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
@@ -179,6 +188,7 @@ impl StreamKind {
         Self::ApiKey,
         Self::ResourceServer,
         Self::IdempotencyKey,
+        Self::Organization,
         Self::Subject,
         Self::ClientAssertion,
     ];
@@ -195,6 +205,7 @@ impl StreamKind {
             Self::ApiKey => "api_key",
             Self::ResourceServer => "resource_server",
             Self::IdempotencyKey => "idempotency_key",
+            Self::Organization => "organization",
             Self::Subject => "subject",
             Self::ClientAssertion => "client_assertion",
         }

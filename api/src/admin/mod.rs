@@ -3,8 +3,10 @@
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
+pub mod organizations;
 pub mod resource_servers;
 pub mod signing_keys;
+pub mod subjects;
 
 use grantlog_core::{domain::api_key::Role, protocol::MetadataProblem};
 use serde_json::json;

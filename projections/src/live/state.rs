@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, ResourceServerId, StreamId, StreamKind, Timestamp},
+    domain::{
+        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
+    },
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -16,9 +18,11 @@ use super::{
     digest::Digest,
     grants::{Grants, Surroundings},
     machine_tokens::MachineTokens,
+    organizations::Organizations,
     pool::Pool,
     resource_servers::ResourceServers,
     signing_keys::SigningKeys,
+    subjects::Subjects,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -56,12 +60,10 @@ impl Content {
             | StreamKind::MachineToken
             | StreamKind::SigningKey
             | StreamKind::ApiKey
-            | StreamKind::ResourceServer => {}
-            StreamKind::Authorization
-            | StreamKind::GrantReservation
-            | StreamKind::IdempotencyKey
-            | StreamKind::Subject
-            | StreamKind::ClientAssertion => {
+            | StreamKind::Organization
+            | StreamKind::ResourceServer
+            | StreamKind::Subject => {}
+            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -90,6 +92,8 @@ pub struct State {
     unreadable: u64,
     pub(super) clients: Clients,
     pub(super) grants: Grants,
+    pub(super) organizations: Organizations,
+    pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
     pub(super) resource_servers: ResourceServers,
@@ -148,7 +152,7 @@ impl State {
             }
             Event::Grant(event) => {
                 let Ok(grant_id) = stream.key().parse::<GrantId>() else { return self.unreadable += 1 };
-                let mut around = Surroundings { time: at.time, clients: &self.clients, pool: &mut self.pool };
+                let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
             Event::MachineToken(event) => {
@@ -164,11 +168,12 @@ impl State {
                 let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
                 self.resource_servers.apply(id, event, at);
             }
-            Event::Authorization(_)
-            | Event::GrantReservation(_)
-            | Event::IdempotencyKey(_)
-            | Event::Subject(_)
-            | Event::ClientAssertion(_) => {}
+            Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
+            Event::Subject(event) => {
+                let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
+                self.subjects.apply(subject, event, at);
+            }
+            Event::Authorization(_) | Event::GrantReservation(_) | Event::IdempotencyKey(_) | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -187,11 +192,9 @@ impl State {
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
             StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
-            StreamKind::Authorization
-            | StreamKind::GrantReservation
-            | StreamKind::IdempotencyKey
-            | StreamKind::Subject
-            | StreamKind::ClientAssertion => {}
+            StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
+            StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
+            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {}
         }
     }
 

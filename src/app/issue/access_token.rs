@@ -12,7 +12,7 @@ use crate::{
         target::Target,
     },
     domain::{
-        ClientId, GrantId, Timestamp,
+        GrantId, Timestamp,
         grant::{Family, Grant, Issued},
     },
     keys::{AccessTokenRef, Secret},
@@ -72,12 +72,20 @@ pub(super) fn claim_facts<'a>(
         subject: Some(SubjectFacts { id: sub, roles: family.roles(), claims: family.claims() }),
         authentication: Some(family.authentication()),
         organization_id: grant.organization_id(),
-        ..machine_facts(&client.id, &client.metadata.client_name, scope)
+        ..machine_facts(client, scope)
     }
 }
 
-fn machine_facts<'a>(client_id: &'a ClientId, client_name: &'a str, scope: &'a Scope) -> ClaimFacts<'a> {
-    ClaimFacts { subject: None, organization_id: None, client_id, client_name, scope, authentication: None }
+/// What the templates of a machine client's token can name: it acts in the organization that it belongs to.
+fn machine_facts<'a>(client: &'a AuthenticatedClient, scope: &'a Scope) -> ClaimFacts<'a> {
+    ClaimFacts {
+        subject: None,
+        organization_id: client.metadata.organization_id.as_ref(),
+        client_id: &client.id,
+        client_name: &client.metadata.client_name,
+        scope,
+        authentication: None,
+    }
 }
 
 impl Authority {
@@ -122,7 +130,7 @@ impl Authority {
         if target.format == AccessTokenFormat::Opaque {
             return Ok(self.codec.access_token(token.reference));
         }
-        let facts = machine_facts(&client.id, &client.metadata.client_name, token.scope);
+        let facts = machine_facts(client, token.scope);
         let claims = AccessTokenClaims {
             iss: &self.settings.issuer,
             // RFC 9068 §5: the subject of a token without a resource owner identifies the client.
@@ -133,7 +141,7 @@ impl Authority {
             iat: token.issued_at.as_seconds(),
             jti: token.reference.to_string(),
             scope: token.scope.to_string(),
-            org_id: None,
+            org_id: facts.organization_id.map(|organization| &*organization.0),
             auth_time: None,
             acr: None,
             amr: &[],

@@ -43,6 +43,9 @@ impl Authority {
             ("auth_time".to_owned(), Value::from(auth_time.as_seconds())),
             ("at_hash".to_owned(), Value::from(algorithm.half_hash(access_token.expose().as_bytes()))),
         ]);
+        if let Some(organization_id) = facts.organization_id {
+            claims.insert("org_id".to_owned(), Value::from(&*organization_id.0));
+        }
         if let Some(acr) = acr {
             claims.insert("acr".to_owned(), Value::from(acr.as_str()));
         }
