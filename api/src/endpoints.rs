@@ -4,7 +4,7 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, signing_keys},
+    admin::{api_keys, clients, grants, organizations, resource_servers, signing_keys, subjects},
     app::App,
     audit::{
         self, consents, events as audit_events, export, grants as audit_grants, policy as audit_policy, signing_keys as audit_signing_keys,
@@ -12,7 +12,7 @@ use crate::{
     },
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
-    oauth::{authorization, authorization_response, introspection, metadata, revocation, token},
+    oauth::{authorization, authorization_response, introspection, metadata, protected_resource, revocation, token},
     oidc::{jwks, userinfo},
     openapi,
     routes::{Route, Table},
@@ -46,8 +46,17 @@ use crate::{
         audit_policy::read,
         audit_signing_keys::list,
         why::why,
+        protected_resource::protected_resource,
         grants::list,
         grants::revoke,
+        subjects::revoke_all_grants,
+        subjects::end_sessions,
+        subjects::leave_organization,
+        organizations::read_policy,
+        organizations::set_policy,
+        organizations::list,
+        organizations::read,
+        organizations::disconnect,
         clients::register,
         clients::list,
         clients::read,
@@ -60,6 +69,12 @@ use crate::{
         clients::start_secret_rotation,
         clients::complete_secret_rotation,
         clients::cancel_secret_rotation,
+        resource_servers::register,
+        resource_servers::list,
+        resource_servers::read,
+        resource_servers::update,
+        resource_servers::delete,
+        resource_servers::create_credentials,
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
@@ -95,6 +110,7 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, authorization_response::PATH, authorization_response::respond)
         .with(Route::new(Method::GET, metadata::OAUTH, metadata::oauth_metadata).cors())
         .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
+        .with(Route::new(Method::GET, protected_resource::PATH, protected_resource::protected_resource).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
         .route(Method::GET, audit_events::EVENTS, audit_events::list)
@@ -106,6 +122,14 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, audit_policy::POLICY, audit_policy::read)
         .route(Method::GET, audit_signing_keys::SIGNING_KEYS, audit_signing_keys::list)
         .route(Method::GET, why::WHY, why::why)
+        .with(Route::new(Method::DELETE, grants::COLLECTION, subjects::revoke_all_grants).unlimited())
+        .with(Route::new(Method::DELETE, subjects::SESSIONS, subjects::end_sessions).unlimited())
+        .with(Route::new(Method::DELETE, subjects::MEMBERSHIP, subjects::leave_organization).unlimited())
+        .with(Route::new(Method::GET, organizations::POLICY, organizations::read_policy).unlimited())
+        .with(Route::new(Method::PUT, organizations::POLICY, organizations::set_policy).unlimited())
+        .with(Route::new(Method::GET, organizations::COLLECTION, organizations::list).unlimited())
+        .with(Route::new(Method::GET, organizations::ITEM, organizations::read).unlimited())
+        .with(Route::new(Method::DELETE, organizations::ITEM, organizations::disconnect).unlimited())
         .route(Method::POST, clients::COLLECTION, clients::register)
         .route(Method::GET, clients::COLLECTION, clients::list)
         .route(Method::GET, clients::ITEM, clients::read)
@@ -118,6 +142,12 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::POST, clients::SECRET_ROTATION, clients::start_secret_rotation)
         .route(Method::POST, clients::SECRET_ROTATION_COMPLETE, clients::complete_secret_rotation)
         .route(Method::DELETE, clients::SECRET_ROTATION, clients::cancel_secret_rotation)
+        .route(Method::POST, resource_servers::COLLECTION, resource_servers::register)
+        .route(Method::GET, resource_servers::COLLECTION, resource_servers::list)
+        .route(Method::GET, resource_servers::ITEM, resource_servers::read)
+        .route(Method::PUT, resource_servers::ITEM, resource_servers::update)
+        .route(Method::DELETE, resource_servers::ITEM, resource_servers::delete)
+        .route(Method::POST, resource_servers::CREDENTIALS, resource_servers::create_credentials)
         .route(Method::POST, api_keys::COLLECTION, api_keys::create)
         .route(Method::GET, api_keys::COLLECTION, api_keys::list)
         .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     StreamKind, api_key::ApiKeyEvent, audit::AuditEvent, authorization::AuthorizationEvent, client::ClientEvent,
     client_assertion::ClientAssertionEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
-    idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
+    idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent, organization::OrganizationEvent,
+    resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -29,8 +30,12 @@ pub enum Event {
     SigningKey(SigningKeyEvent),
     /// Of an API key.
     ApiKey(ApiKeyEvent),
+    /// Of a resource server.
+    ResourceServer(ResourceServerEvent),
     /// Of an idempotency key.
     IdempotencyKey(IdempotencyKeyEvent),
+    /// Of an organization.
+    Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
     /// Of a client assertion.
@@ -122,7 +127,9 @@ catalog! {
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
+    ResourceServer: ResourceServerEvent,
     IdempotencyKey: IdempotencyKeyEvent,
+    Organization: OrganizationEvent,
     Subject: SubjectEvent,
     ClientAssertion: ClientAssertionEvent,
 }

@@ -312,7 +312,7 @@ async fn endings(
     let stream = grant_id.stream();
     let Event::Grant(GrantEvent::AccessTokenIssued { token: own, .. }) = decoded(&found.event)? else { return Ok(Vec::new()) };
     let mut ends = Vec::new();
-    for kind in ["grant.access_token_revoked", "grant.family_ended", "grant.revoked"] {
+    for kind in ["grant.access_token_revoked", "grant.family_ended", "grant.sessions_ended", "grant.revoked"] {
         for event in app.history.all(of_stream(&stream, kind), until).await.map_err(silent)? {
             let concerns = match decoded(&event)? {
                 Event::Grant(GrantEvent::AccessTokenRevoked { token, .. }) => token == own,
@@ -401,6 +401,7 @@ fn sentence(step: &Step) -> String {
         "signing_key.generated" => format!("The key that signed it ({}) was made", quoted(&data["algorithm"])),
         "grant.access_token_revoked" => format!("The token was revoked: {}", quoted(&data["reason"])),
         "grant.family_ended" => format!("Its token family was ended: {}", quoted(&data["reason"])),
+        "grant.sessions_ended" => format!("All sessions under the grant were ended: {}", quoted(&data["reason"])),
         "grant.revoked" => format!("The grant was revoked: {}", quoted(&data["reason"])),
         "machine_token.revoked" => "The token was revoked".to_owned(),
         other => format!("{other} happened"),

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use grantlog_core::{
     app::authorize::{Answer, AuthorizationView, RejectedRequest},
     domain::{
-        AuthorizationId, Timestamp,
+        AuthorizationId, ResourceServerId, Timestamp,
         authorization::{AuthorizationState, ConsentReason, Next, Prompt, ResponseMode},
         client::Registration,
     },
@@ -37,6 +37,8 @@ pub struct AuthorizationRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "f7846f55cf23e14eebeab5b4e1550cad5b509e3348fbc4efa3a1413d393cb650")]
     pub descriptions_sha256: Option<String>,
+    /// The resource servers that tokens are asked for (RFC 8707); none named: the usual one.
+    pub resources: Vec<RequestedResource>,
     /// What the client would like the page to consider.
     pub hints: Hints,
     /// The person that was attested.
@@ -130,6 +132,17 @@ pub struct RequestedScope {
     pub reason: Option<String>,
 }
 
+/// One resource server that tokens are asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RequestedResource {
+    /// Its identifier.
+    #[schema(example = "https://notes.example.com/")]
+    pub resource: String,
+    /// What it is called; null when it is not registered by a name.
+    #[schema(example = "Sundial Notes")]
+    pub name: Option<String>,
+}
+
 /// What the client would like the page to consider (OIDC Core §3.1.2.1).
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Hints {
@@ -202,6 +215,7 @@ impl AuthorizationRequest {
                 .map(|parameters| Client::of(parameters.client_id.as_str(), view, parameters.redirect_uri.host_for_display())),
             scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
             descriptions_sha256: None,
+            resources: parameters.map(|parameters| requested_resources(app, &parameters.resources)).unwrap_or_default(),
             hints: parameters
                 .map(|parameters| Hints {
                     login_hint: view.login_hint.clone(),
@@ -247,6 +261,7 @@ impl AuthorizationRequest {
             client: None,
             scopes: Vec::new(),
             descriptions_sha256: None,
+            resources: Vec::new(),
             hints: Hints::default(),
             subject: None,
             consent_required: None,
@@ -303,6 +318,11 @@ fn form_of(answer: &Answer) -> FormPost {
 fn error_of(answer: &Answer) -> Option<RequestError> {
     let told = |name| answer.parameters.iter().find(|(told, _)| *told == name).map(|(_, value)| value.clone());
     Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default() })
+}
+
+fn requested_resources(app: &App, resources: &[String]) -> Vec<RequestedResource> {
+    let name = |resource: &str| app.live.resource_server(&ResourceServerId::of(resource)).map(|server| server.settings.name.clone());
+    resources.iter().map(|resource| RequestedResource { name: name(resource), resource: resource.clone() }).collect()
 }
 
 fn requested_scopes(app: &App, requested: &Scope, agreed: &Scope) -> Vec<RequestedScope> {

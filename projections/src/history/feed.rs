@@ -197,6 +197,9 @@ impl Batch<'_> {
                 consented: Some(position),
                 ended: before.ended,
             }),
+            GrantEvent::Narrowed { scope, .. } => {
+                self.change(position, stream, |before| Agreement { scope: before.scope.intersection(&scope), ..before })
+            }
             GrantEvent::Revoked { .. } => self.change(position, stream, |before| Agreement { ended: true, ..before }),
             GrantEvent::CodeIssued { .. }
             | GrantEvent::CodeRedeemed { .. }
@@ -206,7 +209,8 @@ impl Batch<'_> {
             | GrantEvent::RefreshTokenRotated { .. }
             | GrantEvent::RefreshTokenReplayed { .. }
             | GrantEvent::AccessTokenRevoked { .. }
-            | GrantEvent::FamilyEnded { .. } => Ok(()),
+            | GrantEvent::FamilyEnded { .. }
+            | GrantEvent::SessionsEnded { .. } => Ok(()),
         }
     }
 

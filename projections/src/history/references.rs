@@ -3,7 +3,7 @@
 use grantlog_core::domain::{
     AuthorizationId, ClientId, Event, GrantId, OrganizationId, StreamId, StreamKind, SubjectId, audit::AuditEvent,
     authorization::AuthorizationEvent, client_assertion::ClientAssertionEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
-    machine_token::MachineTokenEvent,
+    machine_token::MachineTokenEvent, organization::OrganizationEvent, subject::SubjectEvent,
 };
 
 /// What a name in the index is the name of. The numbers stand in the database.
@@ -90,12 +90,14 @@ fn of_stream(stream: &StreamId) -> References {
         StreamKind::Authorization => none.with(Kind::Authorization, key.to_owned()),
         StreamKind::Grant => none.with(Kind::Grant, key.to_owned()),
         StreamKind::Subject => none.with(Kind::Subject, key.to_owned()),
+        StreamKind::Organization => none.with(Kind::Organization, key.to_owned()),
         StreamKind::GrantReservation
         | StreamKind::Audit
         | StreamKind::IdempotencyKey
         | StreamKind::MachineToken
         | StreamKind::SigningKey
         | StreamKind::ApiKey
+        | StreamKind::ResourceServer
         | StreamKind::ClientAssertion => none,
     }
 }
@@ -120,7 +122,16 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
             MachineTokenEvent::Revoked {} => own,
         },
         Event::ClientAssertion(ClientAssertionEvent::Used { client_id, .. }) => own.client(client_id),
-        Event::Client(_) | Event::SigningKey(_) | Event::ApiKey(_) | Event::IdempotencyKey(_) | Event::Subject(_) => own,
+        Event::Organization(event) => match event {
+            OrganizationEvent::ClientDisconnected { client_id } => own.client(client_id),
+            OrganizationEvent::PolicySet { .. } | OrganizationEvent::Enforced { .. } => own,
+        },
+        Event::Subject(event) => match event {
+            SubjectEvent::RolesSet { organization_id, .. } => own.organization(organization_id.as_ref()),
+            SubjectEvent::LeftOrganization { organization_id, .. } => own.organization(Some(organization_id)),
+            SubjectEvent::Registered {} | SubjectEvent::Enforced { .. } => own,
+        },
+        Event::Client(_) | Event::SigningKey(_) | Event::ApiKey(_) | Event::IdempotencyKey(_) | Event::ResourceServer(_) => own,
     }
 }
 
@@ -152,6 +163,8 @@ fn of_grant(own: References, event: &GrantEvent) -> References {
         | GrantEvent::RefreshTokenReplayed { .. }
         | GrantEvent::AccessTokenRevoked { .. }
         | GrantEvent::FamilyEnded { .. }
+        | GrantEvent::Narrowed { .. }
+        | GrantEvent::SessionsEnded { .. }
         | GrantEvent::Revoked { .. } => own,
     }
 }

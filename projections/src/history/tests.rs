@@ -212,6 +212,7 @@ async fn grants_are_as_they_were_at_each_position() {
             &stream,
             GrantEvent::Consented { authorization_id: authorization(2), scope: scope("email"), reason: None, shown: None },
         )
+        .at(after(HOUR + 1), &stream, GrantEvent::Narrowed { scope: scope("openid other"), reason: RevocationReason::RolesChanged })
         .at(after(2 * HOUR), &stream, GrantEvent::Revoked { reason: RevocationReason::Disconnected });
     let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
     let runner = follow(&log, dir.path()).await;
@@ -221,16 +222,17 @@ async fn grants_are_as_they_were_at_each_position() {
         past.grants(query).await.unwrap().into_iter().map(|grant| (grant.scope.to_string(), grant.ended)).collect::<Vec<_>>()
     };
     for of in [(Kind::Subject, subject(1).to_string()), (Kind::Client, client(1).to_string()), (Kind::Organization, "acme".to_owned())] {
-        // Opened at 0, consented at 3, again at 18, revoked at 21.
+        // Opened at 0, consented at 3, again at 18, narrowed at 21, revoked at 24.
         assert_eq!(at(2, false, of.clone()).await, [(String::new(), false)]);
         assert_eq!(at(3, false, of.clone()).await, [("openid".to_owned(), false)]);
         assert_eq!(at(18, false, of.clone()).await, [("email openid".to_owned(), false)]);
-        assert_eq!(at(21, false, of.clone()).await, []);
-        assert_eq!(at(21, true, of).await, [("email openid".to_owned(), true)]);
+        assert_eq!(at(21, false, of.clone()).await, [("openid".to_owned(), false)]);
+        assert_eq!(at(24, false, of.clone()).await, []);
+        assert_eq!(at(24, true, of).await, [("openid".to_owned(), true)]);
     }
     assert_eq!(at(21, true, (Kind::Organization, "other".to_owned())).await, []);
-    let now = past.grant(grant(1), Position(21)).await.unwrap().unwrap();
-    assert_eq!((now.opened, now.changed, now.consent.unwrap().recorded.position), (Position(0), Position(21), Position(18)));
+    let now = past.grant(grant(1), Position(24)).await.unwrap().unwrap();
+    assert_eq!((now.opened, now.changed, now.consent.unwrap().recorded.position), (Position(0), Position(24), Position(18)));
     assert_eq!(past.grant(grant(2), Position(21)).await.unwrap(), None);
     // The moment of an event is a moment at which the event had happened.
     assert_eq!(past.position_at(after(HOUR)).await.unwrap(), Some(Position(18)));

@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp},
+    domain::{
+        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
+    },
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,11 @@ use super::{
     digest::Digest,
     grants::{Grants, Surroundings},
     machine_tokens::MachineTokens,
+    organizations::Organizations,
     pool::Pool,
+    resource_servers::ResourceServers,
     signing_keys::SigningKeys,
+    subjects::Subjects,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -50,12 +55,18 @@ impl Fact {
 impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
-            StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
+            StreamKind::Client
+            | StreamKind::Grant
+            | StreamKind::MachineToken
+            | StreamKind::SigningKey
+            | StreamKind::ApiKey
+            | StreamKind::Organization
+            | StreamKind::ResourceServer
+            | StreamKind::Subject => {}
             StreamKind::Authorization
             | StreamKind::GrantReservation
             | StreamKind::Audit
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
             | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
@@ -85,8 +96,11 @@ pub struct State {
     unreadable: u64,
     pub(super) clients: Clients,
     pub(super) grants: Grants,
+    pub(super) organizations: Organizations,
+    pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
+    pub(super) resource_servers: ResourceServers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -142,7 +156,7 @@ impl State {
             }
             Event::Grant(event) => {
                 let Ok(grant_id) = stream.key().parse::<GrantId>() else { return self.unreadable += 1 };
-                let mut around = Surroundings { time: at.time, clients: &self.clients, pool: &mut self.pool };
+                let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
             Event::MachineToken(event) => {
@@ -154,11 +168,19 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::ResourceServer(event) => {
+                let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
+                self.resource_servers.apply(id, event, at);
+            }
+            Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
+            Event::Subject(event) => {
+                let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
+                self.subjects.apply(subject, event, at);
+            }
             Event::Authorization(_)
             | Event::GrantReservation(_)
             | Event::Audit(_)
             | Event::IdempotencyKey(_)
-            | Event::Subject(_)
             | Event::ClientAssertion(_) => {}
         }
     }
@@ -177,11 +199,13 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
+            StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
+            StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
             StreamKind::Authorization
             | StreamKind::GrantReservation
             | StreamKind::Audit
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
             | StreamKind::ClientAssertion => {}
         }
     }
