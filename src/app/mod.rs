@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod entropy;
 mod execute;
+pub mod fetch;
 
 pub mod api_keys;
 pub mod authenticate_client;
@@ -10,19 +11,25 @@ pub mod authorize;
 pub mod claims;
 pub mod clients;
 pub mod issue;
+mod issuer_keys;
+pub mod pages;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;
+pub mod trusted_issuers;
+pub mod trusted_tokens;
 
 use std::sync::Arc;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
+use self::issuer_keys::IssuerKeys;
 use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider, trusted_issuer::TrustedIssuerDecider,
+        trusted_token::TrustedTokenDecider,
     },
     keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };
@@ -81,6 +88,9 @@ pub struct Authority {
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
     subjects: Streams<SubjectDecider>,
+    trusted_issuers: Streams<TrustedIssuerDecider>,
+    trusted_tokens: Streams<TrustedTokenDecider>,
+    issuer_keys: IssuerKeys,
     client_assertions: Streams<ClientAssertionDecider>,
 }
 
@@ -106,6 +116,9 @@ impl Authority {
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
+            trusted_issuers: Streams::new(1_000),
+            trusted_tokens: Streams::new(10_000),
+            issuer_keys: IssuerKeys::default(),
             client_assertions: Streams::new(1_000),
         }
     }

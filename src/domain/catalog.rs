@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent,
+    subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -29,6 +29,10 @@ pub enum Event {
     ApiKey(ApiKeyEvent),
     /// Of a subject.
     Subject(SubjectEvent),
+    /// Of a trusted issuer.
+    TrustedIssuer(TrustedIssuerEvent),
+    /// Of a trusted token.
+    TrustedToken(TrustedTokenEvent),
     /// Of a client assertion.
     ClientAssertion(ClientAssertionEvent),
 }
@@ -118,6 +122,8 @@ catalog! {
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
     Subject: SubjectEvent,
+    TrustedIssuer: TrustedIssuerEvent,
+    TrustedToken: TrustedTokenEvent,
     ClientAssertion: ClientAssertionEvent,
 }
 

@@ -48,6 +48,9 @@ uuid_id!(
     /// One API key.
     ApiKeyId, StreamKind::ApiKey);
 uuid_id!(
+    /// One trusted issuer.
+    TrustedIssuerId, StreamKind::TrustedIssuer);
+uuid_id!(
     /// A person, by a random id of ours: the application's own id of the person never enters the log.
     SubjectId, StreamKind::Subject);
 
@@ -105,6 +108,10 @@ pub enum StreamKind {
     ApiKey,
     /// A person.
     Subject,
+    /// A login system whose tokens pages may present.
+    TrustedIssuer,
+    /// A trusted token that was used.
+    TrustedToken,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
     ClientAssertion,
 }
@@ -120,6 +127,8 @@ impl StreamKind {
         Self::SigningKey,
         Self::ApiKey,
         Self::Subject,
+        Self::TrustedIssuer,
+        Self::TrustedToken,
         Self::ClientAssertion,
     ];
 
@@ -134,6 +143,8 @@ impl StreamKind {
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
             Self::Subject => "subject",
+            Self::TrustedIssuer => "trusted_issuer",
+            Self::TrustedToken => "trusted_token",
             Self::ClientAssertion => "client_assertion",
         }
     }

@@ -18,9 +18,12 @@ use grantlog_core::{
     keys::{MasterKey, Vault},
     store::{EventStore, MemoryStore},
 };
+use grantlog_outbound::OutboundOptions;
 use grantlog_projections::{LiveRunner, runner::LiveOptions};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
+
+use crate::{RemoteSite, guarded, outbound_options};
 
 /// The issuer of a test server.
 const ISSUER: &str = "https://auth.example.com";
@@ -78,6 +81,21 @@ impl TestServer {
 
     /// A server with settings of its own.
     pub async fn start_with(adjust: impl FnOnce(&mut Settings), adjust_edge: impl FnOnce(&mut EdgeSettings)) -> Self {
+        Self::start_behind(outbound_options(&[], &[]), adjust, adjust_edge).await
+    }
+
+    /// A server that can reach these sites, beside those that everybody can.
+    pub async fn start_beside(sites: &[&RemoteSite], adjust: impl FnOnce(&mut Settings)) -> Self {
+        let hosts: Vec<_> = sites.iter().map(|site| site.host()).collect();
+        Self::start_behind(outbound_options(&hosts, &[]), adjust, |_| {}).await
+    }
+
+    /// A server behind a guard of its own.
+    pub async fn start_behind(
+        outbound: OutboundOptions,
+        adjust: impl FnOnce(&mut Settings),
+        adjust_edge: impl FnOnce(&mut EdgeSettings),
+    ) -> Self {
         let mut settings = settings();
         adjust(&mut settings);
         let mut edge = edge_settings();
@@ -90,8 +108,14 @@ impl TestServer {
         let vault = Vault::in_memory(&master_key).expect("a vault in memory opens");
         let runner = LiveRunner::start(shared.clone(), LiveOptions::default(), |_| {}).await.expect("an empty log is read");
         let live = runner.live();
-        let outside =
-            Outside { store: shared, clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(1)), visibility: live.clone() };
+        let outside = Outside {
+            store: shared,
+            clock: Arc::new(clock.clone()),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            visibility: live.clone(),
+            fetch: Arc::new(guarded(outbound)),
+            issuers: live.clone(),
+        };
         let authority = Authority::new(settings, outside, vault, &master_key, live.clone());
         let context = Context::system();
         authority.ensure_signing_keys(&context).await.expect("keys are made");

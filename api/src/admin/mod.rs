@@ -1,9 +1,10 @@
-//! What administrators do: clients, API keys, signing keys, grants.
+//! What administrators do: clients, API keys, signing keys, grants, trusted issuers.
 
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
 pub mod signing_keys;
+pub mod trusted_issuers;
 
 use grantlog_core::domain::api_key::Role;
 

@@ -4,14 +4,19 @@ use grantlog_core::{
     app::{authorize::SubjectAttestation, claims, clients::CLIENT_ID_PREFIX},
     domain::{OrganizationId, Timestamp, authorization::Authentication},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{ROLES, authorization_id, refused, resource::AuthorizationRequest};
+use super::{
+    authorization_id,
+    caller::{Caller, says_nothing},
+    refused,
+    resource::AuthorizationRequest,
+};
 use crate::{
-    app::{App, acting_as, positioned},
-    problem::{Problem, ProblemBody},
+    app::{App, positioned},
+    problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
 };
@@ -66,13 +71,19 @@ pub enum AuthTime {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttestSubject {
-    /// Who; null: nobody. With `prompt=none` the latter ends the request with `login_required`.
-    #[serde(deserialize_with = "Option::deserialize")]
-    #[schema(required)]
-    pub subject: Option<Subject>,
+    /// Who; null: nobody. With `prompt=none` the latter ends the request with `login_required`. A backend has to send it; a
+    /// page must not: its token says who.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Subject>)]
+    pub subject: Option<Option<Subject>>,
     /// What was given when the request was taken in.
     #[serde(default)]
     pub browser_binding: Option<String>,
+}
+
+/// Tells null from absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Subject>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 impl Subject {
@@ -138,20 +149,30 @@ pub(crate) fn check_browser_binding(binding: Option<&str>) -> Result<(), Problem
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
     request_body(content = AttestSubject, example = json!({"browser_binding": "s3ss10n-3f6c",
         "subject": {"id": "ana", "auth_time": "2026-03-03T13:58:12Z", "amr": ["pwd", "otp"], "claims": {"name": "Ana Silva", "email": "ana@example.com"}}})),
-    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"]), ("TrustedToken" = [])),
     responses(
         (status = 200, description = "The request as it stands.", body = AuthorizationRequest),
         (status = 409, description = "It was decided, or it has expired; `authorization_request` has it as it stands.", body = ProblemBody),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),
         (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn attest(app: App, request: Request) -> Result<Response, Problem> {
-    let key = app.require_role(&request, &ROLES).await?;
+    let (token, context) = Caller::known(&app, &request).await?;
     let id = authorization_id(&request)?;
     let input: AttestSubject = request.json()?;
-    let context = acting_as(&key, &request);
     check_browser_binding(input.browser_binding.as_deref())?;
-    let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
-    match app.authority.attest_subject(&context, id, subject, input.browser_binding).await {
+    let view = match token {
+        Some(token) => {
+            says_nothing(input.subject.as_ref())?;
+            app.authority.attest_by_page(&context, id, *token, input.browser_binding).await
+        }
+        None => {
+            let missing = || Problem::new(ProblemCode::InvalidJson, "missing field `subject`").field("subject");
+            let subject = input.subject.ok_or_else(missing)?;
+            let subject = subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
+            app.authority.attest_subject(&context, id, subject, input.browser_binding).await
+        }
+    };
+    match view {
         Ok(view) => Ok(positioned(reply::ok(&AuthorizationRequest::of(&app, &view)), &context)),
         Err(error) => Err(refused(&app, &context, Some(id), error).await),
     }

@@ -49,9 +49,9 @@ problem_codes! {
     MalformedRequest "malformed_request" BAD_REQUEST "The request can't be read"
         "The path or the query is not percent-encoded UTF-8, or the body ended before it was complete.";
     Unauthenticated "unauthenticated" UNAUTHORIZED "Credentials are required"
-        "There are no credentials, or they are unknown, revoked or expired. Send an API key as `Authorization: Bearer glk_…`.";
+        "There are no credentials, or they are unknown, revoked or expired. Send an API key as `Authorization: Bearer glk_…`. Where a trusted token was sent, `reason` says what is wrong with it.";
     Forbidden "forbidden" FORBIDDEN "Not allowed"
-        "The API key is valid, but its role does not include this operation.";
+        "The API key is valid, but its role does not include this operation; or a page presented a trusted token that is good, but not here: `reason` says why.";
     NoSuchEndpoint "no_such_endpoint" NOT_FOUND "There is no such endpoint"
         "No operation has this path. See `/openapi.json` for those that exist.";
     NotFound "not_found" NOT_FOUND "Not found"
@@ -68,6 +68,8 @@ problem_codes! {
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
     InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "The client's metadata is not acceptable"
         "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
+    InvalidTrustedIssuer "invalid_trusted_issuer" UNPROCESSABLE_ENTITY "What is registered about the trusted issuer is not acceptable"
+        "The member `problems` lists every mistake, each with its `field`.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
         "The caller exceeds its rate. Wait as long as `Retry-After` says; `RateLimit-Policy` tells the rate.";
     Internal "internal" INTERNAL_SERVER_ERROR "A bug in grantlog"

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp},
+    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp, TrustedIssuerId},
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use super::{
     machine_tokens::MachineTokens,
     pool::Pool,
     signing_keys::SigningKeys,
+    trusted_issuers::TrustedIssuers,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -50,8 +51,17 @@ impl Fact {
 impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
-            StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {
+            StreamKind::Client
+            | StreamKind::Grant
+            | StreamKind::MachineToken
+            | StreamKind::SigningKey
+            | StreamKind::ApiKey
+            | StreamKind::TrustedIssuer => {}
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::Subject
+            | StreamKind::TrustedToken
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -82,6 +92,7 @@ pub struct State {
     pub(super) grants: Grants,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
+    pub(super) trusted_issuers: TrustedIssuers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -149,7 +160,15 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::Subject(_) | Event::ClientAssertion(_) => {}
+            Event::TrustedIssuer(event) => {
+                let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
+                self.trusted_issuers.apply(id, event, at.time);
+            }
+            Event::Authorization(_)
+            | Event::GrantReservation(_)
+            | Event::Subject(_)
+            | Event::TrustedToken(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -167,7 +186,12 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {}
+            StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::Subject
+            | StreamKind::TrustedToken
+            | StreamKind::ClientAssertion => {}
         }
     }
 

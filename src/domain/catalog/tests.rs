@@ -18,13 +18,16 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp,
+        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, TrustedIssuerId,
         api_key::Role,
         authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
     },
-    jose::Algorithm,
-    protocol::{AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, Scope},
+    jose::{Algorithm, VerificationAlgorithm},
+    protocol::{
+        AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, Scope, TrustedIssuerSettings,
+        trusted_issuer::ClaimMapping,
+    },
 };
 
 /// Names every event twice: for the compiler, so that a new event does not compile until it stands here, and as a
@@ -47,6 +50,8 @@ macro_rules! wire_names {
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
+    (@pattern TrustedIssuer $variant:ident) => { Event::TrustedIssuer(TrustedIssuerEvent::$variant { .. }) };
+    (@pattern TrustedToken $variant:ident) => { Event::TrustedToken(TrustedTokenEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
 
@@ -100,6 +105,14 @@ wire_names! {
     },
     Subject {
         Registered => "subject.registered",
+    },
+    TrustedIssuer {
+        Registered => "trusted_issuer.registered",
+        Updated => "trusted_issuer.updated",
+        Deleted => "trusted_issuer.deleted",
+    },
+    TrustedToken {
+        Bound => "trusted_token.bound",
     },
     ClientAssertion {
         Used => "client_assertion.used",
@@ -291,6 +304,43 @@ fn smallest_binding() -> CodeBinding {
     }
 }
 
+fn trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        jwks_uri: Some("https://login.example.com/jwks".into()),
+        jwks: None,
+        algorithms: vec![VerificationAlgorithm::Es256, VerificationAlgorithm::Ps256],
+        claims: ClaimMapping {
+            auth_time: Some(text("/session/began")),
+            passed_on: [("email".to_owned(), text("/user/email"))].into(),
+            ..smallest_trusted_issuer().claims
+        },
+        ..smallest_trusted_issuer()
+    }
+}
+
+fn smallest_trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        issuer: "https://login.example.com".into(),
+        jwks_uri: None,
+        jwks: Some(json!({"keys": [jwk()]})),
+        audience: "grantlog".into(),
+        algorithms: vec![VerificationAlgorithm::EdDsa],
+        claims: ClaimMapping {
+            subject: text("sub"),
+            organization: text("org_id"),
+            roles: text("roles"),
+            auth_time: None,
+            acr: text("acr"),
+            amr: text("amr"),
+            passed_on: BTreeMap::new(),
+        },
+        origins: vec!["https://app.example.com".parse().expect("an origin")],
+        max_token_age: Seconds(300),
+    }
+}
+
 /// Every event, by the name of its golden file without the schema version: first with everything that it can hold.
 fn samples() -> Vec<(&'static str, Event)> {
     [client_samples(), authorization_samples(), grant_samples(), other_samples()].concat()
@@ -416,6 +466,14 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("api_key/created.auditor", created(Role::Auditor, None).into()),
         ("api_key/revoked", ApiKeyEvent::Revoked {}.into()),
         ("subject/registered", SubjectEvent::Registered {}.into()),
+        ("trusted_issuer/registered", TrustedIssuerEvent::Registered { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/registered.minimal", TrustedIssuerEvent::Registered { settings: smallest_trusted_issuer() }.into()),
+        ("trusted_issuer/updated", TrustedIssuerEvent::Updated { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/deleted", TrustedIssuerEvent::Deleted {}.into()),
+        (
+            "trusted_token/bound",
+            TrustedTokenEvent::Bound { issuer: TrustedIssuerId(id(4)), authorization_id: AUTHORIZATION, expires_at: LATER }.into(),
+        ),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]
 }
