@@ -13,6 +13,7 @@ use crate::{
             AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationParameters, AuthorizationRefusal,
             AuthorizationState, ConsentReason, Decision, DenialError, Next, ResponseMode, Shown, consent_required, next, silent_error,
         },
+        client::Standing,
         grant::{CodeBinding, GrantCommand, GrantRefusal, RecordConsent},
         grant_reservation::{self, Reserve},
         subject::SubjectCommand,
@@ -121,6 +122,8 @@ pub struct AuthorizationView {
     pub next: Next,
     /// Who asks.
     pub client: ClientMetadata,
+    /// How the client came to be, and whether anybody vouches for it.
+    pub standing: Standing,
     /// What the person agreed to before.
     pub agreed: Scope,
     /// Whether consent must be asked and why; None while the subject is unknown.
@@ -258,8 +261,8 @@ impl Authority {
         let authorization = self.complete(context, id, authorization).await?;
         let now = self.now();
         let parameters = authorization.parameters().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
-        let client = self.client(&parameters.client_id).await?;
-        let client = client.metadata().cloned().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
+        let registered = self.client(&parameters.client_id).await?;
+        let client = registered.metadata().cloned().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
         let agreed = self.agreed_scope(&authorization).await?;
         let consent = self.consent(&authorization).await?;
         let subject = match authorization.attested() {
@@ -274,6 +277,7 @@ impl Authority {
             state,
             next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
+            standing: registered.standing(),
             agreed,
             consent,
             subject,
@@ -373,6 +377,10 @@ impl Authority {
         let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
         };
+        // Before there is a code: the lease of a client that somebody said yes to must not run out any more.
+        if !self.use_client(context, &parameters.client_id).await? {
+            return Err(UseCaseError::Refused(AuthorizeRefusal::ClientInactive));
+        }
         let consent = RecordConsent {
             subject: attested.subject,
             client_id: parameters.client_id.clone(),
