@@ -41,6 +41,7 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
+    // RFC 6890 §2.2: the registry says of each network whether it can be reached by everybody.
     let within = |(network, length): ([u8; 4], u32)| (address.to_bits() ^ u32::from_be_bytes(network)) >> (32 - length) == 0;
     !NOT_PUBLIC_V4.into_iter().any(within)
 }

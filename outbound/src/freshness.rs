@@ -23,7 +23,7 @@ fn lifetime(headers: &HeaderMap) -> Option<u32> {
         .flat_map(|value| value.split(','))
         .map(|directive| directive.trim().to_ascii_lowercase())
         .collect();
-    // RFC 9111 §5.2.2.4, §5.2.2.5: what may not be kept, or not without asking, is not fresh for a moment.
+    // RFC 9111 §5.2.2.4 and the clause that follows it: what may not be kept, or not without asking, is not fresh for a moment.
     if directives.iter().any(|directive| ["no-store", "no-cache"].iter().any(|never| directive.split('=').next() == Some(never))) {
         return Some(0);
     }

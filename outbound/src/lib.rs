@@ -128,7 +128,8 @@ impl GuardedFetch {
         let port = url.port_or_known_default().ok_or_else(|| unacceptable("it has no port"))?;
         let is_one_of = |hosts: &[HostPattern]| hosts.iter().any(|pattern| pattern.matches(&written, port));
         let allowed = is_one_of(&self.options.allowed_hosts);
-        if !secure && !(allowed && is_one_of(&self.options.insecure_hosts)) {
+        let insecure = !secure && allowed && is_one_of(&self.options.insecure_hosts);
+        if !secure && !insecure {
             return Err(FetchError::NotHttps);
         }
         let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();

@@ -113,7 +113,7 @@ impl ClaimPath {
 impl FromStr for ClaimPath {
     type Err = InvalidClaimPath;
     fn from_str(text: &str) -> Result<Self, InvalidClaimPath> {
-        // RFC 6901 §3: a tilde is always followed by 0 or 1.
+        // In a pointer a tilde is always followed by 0 or 1.
         let escaped = || text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         let sound = (1..=MAX_CLAIM_LENGTH).contains(&text.len()) && !text.chars().any(char::is_control);
         if sound && (!text.starts_with('/') || escaped()) { Ok(Self(text.to_owned())) } else { Err(InvalidClaimPath) }

@@ -62,7 +62,7 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     let (caller, context) = Caller::of(&app, &request).await?;
     let input: CreateAuthorizationRequest = request.json()?;
     let page = |input: CreateAuthorizationRequest, token| {
-        says_nothing(input.subject.as_ref())?;
+        says_nothing(input.subject.is_none())?;
         Ok::<_, Problem>((input.query, Entry::Page { browser_binding: of_page(input.browser_binding)?, token }))
     };
     let (query, entry) = match caller {

@@ -136,15 +136,12 @@ pub async fn decide(app: App, request: Request) -> Result<Response, Problem> {
     let mut input: DecideAuthorizationRequest = request.json()?;
     check_browser_binding(input.browser_binding.as_deref())?;
     let decision = input.decision()?;
-    let view = match token {
-        Some(token) => {
-            says_nothing(input.subject.as_ref())?;
-            app.authority.decide_by_page(&context, id, decision, *token, input.browser_binding).await
-        }
-        None => {
-            let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
-            app.authority.decide_authorization(&context, id, decision, subject, input.browser_binding).await
-        }
+    let view = if let Some(token) = token {
+        says_nothing(input.subject.is_none())?;
+        app.authority.decide_by_page(&context, id, decision, *token, input.browser_binding).await
+    } else {
+        let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
+        app.authority.decide_authorization(&context, id, decision, subject, input.browser_binding).await
     };
     match view {
         Ok(view) => Ok(positioned(reply::ok(&AuthorizationRequest::of(&app, &view)), &context)),

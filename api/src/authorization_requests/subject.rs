@@ -73,17 +73,30 @@ pub enum AuthTime {
 pub struct AttestSubject {
     /// Who; null: nobody. With `prompt=none` the latter ends the request with `login_required`. A backend has to send it; a
     /// page must not: its token says who.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<Subject>)]
-    pub subject: Option<Option<Subject>>,
+    pub subject: Said,
     /// What was given when the request was taken in.
     #[serde(default)]
     pub browser_binding: Option<String>,
 }
 
-/// Tells null from absent.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Subject>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// What a member says of who is logged in; null is something else than nothing.
+#[derive(Debug, Default)]
+pub enum Said {
+    /// It is not there.
+    #[default]
+    Nothing,
+    /// Nobody is.
+    Nobody,
+    /// Somebody is.
+    Somebody(Box<Subject>),
+}
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<Subject>::deserialize(deserializer)?.map_or(Self::Nobody, |subject| Self::Somebody(Box::new(subject))))
+    }
 }
 
 impl Subject {
@@ -160,17 +173,16 @@ pub async fn attest(app: App, request: Request) -> Result<Response, Problem> {
     let id = authorization_id(&request)?;
     let input: AttestSubject = request.json()?;
     check_browser_binding(input.browser_binding.as_deref())?;
-    let view = match token {
-        Some(token) => {
-            says_nothing(input.subject.as_ref())?;
-            app.authority.attest_by_page(&context, id, *token, input.browser_binding).await
-        }
-        None => {
-            let missing = || Problem::new(ProblemCode::InvalidJson, "missing field `subject`").field("subject");
-            let subject = input.subject.ok_or_else(missing)?;
-            let subject = subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
-            app.authority.attest_subject(&context, id, subject, input.browser_binding).await
-        }
+    let view = if let Some(token) = token {
+        says_nothing(matches!(input.subject, Said::Nothing))?;
+        app.authority.attest_by_page(&context, id, *token, input.browser_binding).await
+    } else {
+        let subject = match input.subject {
+            Said::Nothing => return Err(Problem::new(ProblemCode::InvalidJson, "missing field `subject`")),
+            Said::Nobody => None,
+            Said::Somebody(subject) => Some(subject.attestation(app.authority.now())?),
+        };
+        app.authority.attest_subject(&context, id, subject, input.browser_binding).await
     };
     match view {
         Ok(view) => Ok(positioned(reply::ok(&AuthorizationRequest::of(&app, &view)), &context)),
