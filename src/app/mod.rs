@@ -10,6 +10,7 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod idempotency;
 pub mod issue;
 mod issuer_keys;
 pub mod pages;
@@ -28,10 +29,10 @@ use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider, trusted_issuer::TrustedIssuerDecider,
-        trusted_token::TrustedTokenDecider,
+        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
+        subject::SubjectDecider, trusted_issuer::TrustedIssuerDecider, trusted_token::TrustedTokenDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -77,6 +78,7 @@ pub struct Authority {
     outside: Outside,
     vault: Vault,
     hasher: SecretHasher,
+    seeds: SeedMaker,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     verifying_keys: VerifyingKeys,
@@ -87,11 +89,14 @@ pub struct Authority {
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
+    idempotency_keys: Streams<IdempotencyKeyDecider>,
     subjects: Streams<SubjectDecider>,
     trusted_issuers: Streams<TrustedIssuerDecider>,
     trusted_tokens: Streams<TrustedTokenDecider>,
     issuer_keys: IssuerKeys,
     client_assertions: Streams<ClientAssertionDecider>,
+    /// Held while signing keys are rotated: which there are is read before new ones are made.
+    rotating_keys: tokio::sync::Mutex<()>,
 }
 
 /// How many folded streams of a busy kind are kept in memory.
@@ -105,6 +110,7 @@ impl Authority {
             outside,
             vault,
             hasher: SecretHasher::new(master_key),
+            seeds: SeedMaker::new(master_key),
             codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
@@ -115,11 +121,13 @@ impl Authority {
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
+            idempotency_keys: Streams::new(1_000),
             subjects: Streams::new(CACHED_STREAMS),
             trusted_issuers: Streams::new(1_000),
             trusted_tokens: Streams::new(10_000),
             issuer_keys: IssuerKeys::default(),
             client_assertions: Streams::new(1_000),
+            rotating_keys: tokio::sync::Mutex::new(()),
         }
     }
 

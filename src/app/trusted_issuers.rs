@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Authority, Context, Trouble, UseCaseError, claims};
 use crate::{
     domain::{
-        TrustedIssuerId,
+        Timestamp, TrustedIssuerId,
         trusted_issuer::{TrustedIssuer, TrustedIssuerCommand, TrustedIssuerRefusal},
     },
     protocol::{MetadataProblem, TrustedIssuerInput, TrustedIssuerSettings},
@@ -15,6 +15,14 @@ use crate::{
 pub trait IssuerDirectory: Send + Sync + 'static {
     /// Those that have this name; whether they still do is for their streams to say.
     fn issuers_named(&self, issuer: &str) -> Vec<TrustedIssuerId>;
+}
+
+/// A trusted issuer that was just registered.
+pub struct RegisteredTrustedIssuer {
+    /// Its id here.
+    pub id: TrustedIssuerId,
+    /// When.
+    pub registered_at: Timestamp,
 }
 
 impl Authority {
@@ -45,10 +53,11 @@ impl Authority {
         &self,
         context: &Context,
         settings: TrustedIssuerSettings,
-    ) -> Result<TrustedIssuerId, UseCaseError<TrustedIssuerRefusal>> {
-        let id = TrustedIssuerId(self.outside.entropy.uuid_v7(self.now()));
-        self.execute_trusted_issuer(context, id, TrustedIssuerCommand::Register { settings }).await?;
-        Ok(id)
+    ) -> Result<RegisteredTrustedIssuer, UseCaseError<TrustedIssuerRefusal>> {
+        let id = TrustedIssuerId(self.new_id(context));
+        let command = TrustedIssuerCommand::Register { settings };
+        let executed = self.trusted_issuers.execute_once(&self.outside, context, &id.stream(), &command).await?;
+        Ok(RegisteredTrustedIssuer { id, registered_at: executed.state.registered_at().unwrap_or_else(|| self.now()) })
     }
 
     /// Replaces what is registered about a trusted issuer.

@@ -106,6 +106,8 @@ pub enum StreamKind {
     SigningKey,
     /// An API key.
     ApiKey,
+    /// An idempotency key that was used.
+    IdempotencyKey,
     /// A person.
     Subject,
     /// A login system whose tokens pages may present.
@@ -126,6 +128,7 @@ impl StreamKind {
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
+        Self::IdempotencyKey,
         Self::Subject,
         Self::TrustedIssuer,
         Self::TrustedToken,
@@ -142,6 +145,7 @@ impl StreamKind {
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
+            Self::IdempotencyKey => "idempotency_key",
             Self::Subject => "subject",
             Self::TrustedIssuer => "trusted_issuer",
             Self::TrustedToken => "trusted_token",

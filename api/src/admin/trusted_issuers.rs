@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use grantlog_core::{
-    app::UseCaseError,
+    app::{UseCaseError, trusted_issuers::RegisteredTrustedIssuer},
     domain::{TrustedIssuerId, trusted_issuer::TrustedIssuerRefusal},
     protocol::{MetadataProblem, TrustedIssuerInput, TrustedIssuerSettings},
 };
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -54,7 +55,7 @@ impl TrustedIssuer {
 /// Register a trusted issuer.
 ///
 /// Pages of its origins may then present its tokens instead of an API key.
-#[utoipa::path(post, path = COLLECTION, tag = "trusted issuers", operation_id = "registerTrustedIssuer", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "trusted issuers", operation_id = "registerTrustedIssuer", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = TrustedIssuerInput, example = json!({"issuer": "https://login.example.com", "jwks_uri": "https://login.example.com/.well-known/jwks.json",
         "audience": "https://auth.example.com", "algorithms": ["RS256"], "origins": ["https://app.example.com"],
         "claims": {"subject": "sub", "organization": "org_id", "auth_time": "auth_time", "passed_on": {"email": "email", "name": "/user/name"}}})),
@@ -66,9 +67,11 @@ impl TrustedIssuer {
 pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let settings = settings(&app, &request)?;
-    let context = acting_as(&key, &request);
-    let id = app.authority.register_trusted_issuer(&context, settings).await.map_err(refused)?;
-    Ok(positioned(reply::created(&TrustedIssuer::of(&*find(&app, id)?)), &context))
+    let context = app.acting_once(&key, &request, "registerTrustedIssuer").await?;
+    let registered = app.authority.register_trusted_issuer(&context, settings.clone()).await.map_err(refused)?;
+    let RegisteredTrustedIssuer { id, registered_at } = registered;
+    let issuer = TrustedIssuer { id: id.to_string(), registered_at: registered_at.to_rfc3339(), settings };
+    Ok(positioned(reply::created(&issuer), &context))
 }
 
 /// List trusted issuers.

@@ -3,6 +3,7 @@
 use grantlog_core::{
     app::{
         Context, UseCaseError,
+        api_keys::AuthenticatedApiKey,
         trusted_tokens::{PresentedToken, UntrustedToken},
     },
     protocol::BearerToken,
@@ -21,7 +22,7 @@ pub const BROWSER_BINDING: &str = "grantlog-browser-binding";
 /// Who calls.
 pub(super) enum Caller {
     /// The application's backend, or an administrator.
-    Backend,
+    Backend(AuthenticatedApiKey),
     /// A page without a backend that proves who is logged in.
     Page(Box<PresentedToken>),
     /// A page of a registered origin that does not say who is logged in.
@@ -55,7 +56,7 @@ impl Caller {
     /// The same, but not for whoever does not say who is logged in.
     pub(super) async fn known(app: &App, request: &Request) -> Result<(Option<Box<PresentedToken>>, Context), Problem> {
         match Self::of(app, request).await? {
-            (Self::Backend, context) => Ok((None, context)),
+            (Self::Backend(_), context) => Ok((None, context)),
             (Self::Page(token), context) => Ok((Some(token), context)),
             (Self::Anonymous, _) => Err(Problem::unauthenticated("Send a trusted token: without one a page can only create a request.")),
         }
@@ -63,7 +64,8 @@ impl Caller {
 
     async fn backend(app: &App, request: &Request) -> Result<(Self, Context), Problem> {
         let key = app.require_role(request, &ROLES).await?;
-        Ok((Self::Backend, acting_as(&key, request)))
+        let context = acting_as(&key, request);
+        Ok((Self::Backend(key), context))
     }
 }
 

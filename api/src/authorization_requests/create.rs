@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     app::{App, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody},
     reply::{self, Response},
     request::Request,
@@ -48,7 +49,7 @@ pub struct CreateAuthorizationRequest {
 ///
 /// A page without a backend calls this from a registered origin with a trusted token, or without any credentials while
 /// nobody is logged in; it has to send `browser_binding` and must not send `subject`.
-#[utoipa::path(post, path = CREATE, tag = "authorization requests", operation_id = "createAuthorizationRequest",
+#[utoipa::path(post, path = CREATE, tag = "authorization requests", operation_id = "createAuthorizationRequest", params(IdempotencyKeyHeader),
     request_body(content = CreateAuthorizationRequest, example = json!({
         "query": "response_type=code&client_id=client_01932d5e7c1a7e31b7a80f6c3d2a9b10&redirect_uri=https%3A%2F%2Fweather.example.com%2Fcallback&scope=openid%20email&state=af0ifjsldkj&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
         "browser_binding": "s3ss10n-3f6c"})),
@@ -65,14 +66,15 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
         says_nothing(input.subject.is_none())?;
         Ok::<_, Problem>((input.query, Entry::Page { browser_binding: of_page(input.browser_binding)?, token }))
     };
-    let (query, entry) = match caller {
-        Caller::Backend => {
+    let ((query, entry), context) = match caller {
+        Caller::Backend(key) => {
             let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
             check_browser_binding(input.browser_binding.as_deref())?;
-            (input.query, Entry::Headless { browser_binding: input.browser_binding, subject })
+            let entry = Entry::Headless { browser_binding: input.browser_binding, subject };
+            ((input.query, entry), app.acting_once(&key, &request, "createAuthorizationRequest").await?)
         }
-        Caller::Page(token) => page(input, Some(token))?,
-        Caller::Anonymous => page(input, None)?,
+        Caller::Page(token) => (page(input, Some(token))?, context),
+        Caller::Anonymous => (page(input, None)?, context),
     };
     match app.authority.start_authorization(&context, query.as_bytes(), entry).await {
         Ok(view) => Ok(positioned(reply::created(&AuthorizationRequest::of(&app, &view)), &context)),

@@ -70,6 +70,8 @@ problem_codes! {
         "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
     InvalidTrustedIssuer "invalid_trusted_issuer" UNPROCESSABLE_ENTITY "What is registered about the trusted issuer is not acceptable"
         "The member `problems` lists every mistake, each with its `field`.";
+    IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key means another request"
+        "The header `Idempotency-Key` has a key that the caller used for another operation or another body less than a day ago. A new request needs a new key.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
         "The caller exceeds its rate. Wait as long as `Retry-After` says; `RateLimit-Policy` tells the rate.";
     Internal "internal" INTERNAL_SERVER_ERROR "A bug in grantlog"

@@ -59,6 +59,7 @@ impl Content {
             | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
             | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
             | StreamKind::Subject
             | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {
@@ -166,6 +167,7 @@ impl State {
             }
             Event::Authorization(_)
             | Event::GrantReservation(_)
+            | Event::IdempotencyKey(_)
             | Event::Subject(_)
             | Event::TrustedToken(_)
             | Event::ClientAssertion(_) => {}
@@ -189,6 +191,7 @@ impl State {
             StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
             StreamKind::Authorization
             | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
             | StreamKind::Subject
             | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {}

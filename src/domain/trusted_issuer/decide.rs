@@ -9,12 +9,18 @@ use crate::{
 pub struct TrustedIssuer {
     settings: Option<TrustedIssuerSettings>,
     deleted: bool,
+    registered_at: Option<Timestamp>,
 }
 
 impl TrustedIssuer {
     /// What is registered about it; nothing when it is not trusted.
     pub fn settings(&self) -> Option<&TrustedIssuerSettings> {
         self.settings.as_ref()
+    }
+
+    /// When it was registered; stays known after deletion.
+    pub fn registered_at(&self) -> Option<Timestamp> {
+        self.registered_at
     }
 }
 
@@ -74,12 +80,13 @@ impl Decider for TrustedIssuerDecider {
         }
     }
 
-    fn evolve(issuer: TrustedIssuer, event: &TrustedIssuerEvent, _at: Timestamp) -> TrustedIssuer {
+    fn evolve(issuer: TrustedIssuer, event: &TrustedIssuerEvent, at: Timestamp) -> TrustedIssuer {
         match event {
-            TrustedIssuerEvent::Registered { settings } | TrustedIssuerEvent::Updated { settings } => {
-                TrustedIssuer { settings: Some(settings.clone()), ..issuer }
+            TrustedIssuerEvent::Registered { settings } => {
+                TrustedIssuer { settings: Some(settings.clone()), registered_at: Some(at), ..issuer }
             }
-            TrustedIssuerEvent::Deleted {} => TrustedIssuer { settings: None, deleted: true },
+            TrustedIssuerEvent::Updated { settings } => TrustedIssuer { settings: Some(settings.clone()), ..issuer },
+            TrustedIssuerEvent::Deleted {} => TrustedIssuer { settings: None, deleted: true, ..issuer },
         }
     }
 }
