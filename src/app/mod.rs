@@ -10,13 +10,16 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod directory;
 pub mod idempotency;
 pub mod issue;
 mod issuer_keys;
+pub mod organizations;
 pub mod pages;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;
+pub mod subjects;
 pub mod trusted_issuers;
 pub mod trusted_tokens;
 
@@ -27,12 +30,22 @@ pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 use self::issuer_keys::IssuerKeys;
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider, trusted_issuer::TrustedIssuerDecider, trusted_token::TrustedTokenDecider,
+        Seconds,
+        api_key::ApiKeyDecider,
+        authorization::AuthorizationDecider,
+        client::ClientDecider,
+        client_assertion::ClientAssertionDecider,
+        grant::GrantDecider,
+        grant_reservation::GrantReservationDecider,
+        idempotency_key::IdempotencyKeyDecider,
+        machine_token::MachineTokenDecider,
+        organization::OrganizationDecider,
+        signing_key::SigningKeyDecider,
+        subject::{RoleChangeEffect, SubjectDecider},
+        trusted_issuer::TrustedIssuerDecider,
+        trusted_token::TrustedTokenDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -58,6 +71,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// What a change of somebody's roles or memberships does to their grants.
+    pub on_role_change: RoleChangeEffect,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -90,6 +105,7 @@ pub struct Authority {
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
     idempotency_keys: Streams<IdempotencyKeyDecider>,
+    organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
     trusted_issuers: Streams<TrustedIssuerDecider>,
     trusted_tokens: Streams<TrustedTokenDecider>,
@@ -104,14 +120,14 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(settings: Settings, outside: Outside, vault: Vault, key_directory: Arc<dyn KeyDirectory>) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
+            seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            seeds: SeedMaker::new(master_key),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
@@ -122,6 +138,7 @@ impl Authority {
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
             idempotency_keys: Streams::new(1_000),
+            organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
             trusted_issuers: Streams::new(1_000),
             trusted_tokens: Streams::new(10_000),

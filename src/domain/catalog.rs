@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
-    signing_key::SigningKeyEvent, subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
+    organization::OrganizationEvent, signing_key::SigningKeyEvent, subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent,
+    trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -29,6 +30,8 @@ pub enum Event {
     ApiKey(ApiKeyEvent),
     /// Of an idempotency key.
     IdempotencyKey(IdempotencyKeyEvent),
+    /// Of an organization.
+    Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
     /// Of a trusted issuer.
@@ -124,6 +127,7 @@ catalog! {
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
     IdempotencyKey: IdempotencyKeyEvent,
+    Organization: OrganizationEvent,
     Subject: SubjectEvent,
     TrustedIssuer: TrustedIssuerEvent,
     TrustedToken: TrustedTokenEvent,

@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp, TrustedIssuerId},
+    domain::{
+        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId, Timestamp, TrustedIssuerId,
+    },
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,10 @@ use super::{
     digest::Digest,
     grants::{Grants, Surroundings},
     machine_tokens::MachineTokens,
+    organizations::Organizations,
     pool::Pool,
     signing_keys::SigningKeys,
+    subjects::Subjects,
     trusted_issuers::TrustedIssuers,
 };
 
@@ -56,11 +60,12 @@ impl Content {
             | StreamKind::MachineToken
             | StreamKind::SigningKey
             | StreamKind::ApiKey
+            | StreamKind::Organization
+            | StreamKind::Subject
             | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
             | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
@@ -91,6 +96,8 @@ pub struct State {
     unreadable: u64,
     pub(super) clients: Clients,
     pub(super) grants: Grants,
+    pub(super) organizations: Organizations,
+    pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
     pub(super) trusted_issuers: TrustedIssuers,
@@ -149,7 +156,7 @@ impl State {
             }
             Event::Grant(event) => {
                 let Ok(grant_id) = stream.key().parse::<GrantId>() else { return self.unreadable += 1 };
-                let mut around = Surroundings { time: at.time, clients: &self.clients, pool: &mut self.pool };
+                let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
             Event::MachineToken(event) => {
@@ -165,10 +172,14 @@ impl State {
                 let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
                 self.trusted_issuers.apply(id, event, at.time);
             }
+            Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
+            Event::Subject(event) => {
+                let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
+                self.subjects.apply(subject, event, at);
+            }
             Event::Authorization(_)
             | Event::GrantReservation(_)
             | Event::IdempotencyKey(_)
-            | Event::Subject(_)
             | Event::TrustedToken(_)
             | Event::ClientAssertion(_) => {}
         }
@@ -189,10 +200,11 @@ impl State {
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
             StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
+            StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
+            StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
             StreamKind::Authorization
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
             | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {}
         }

@@ -17,12 +17,16 @@ fn full() -> State {
         protocol::AccessTokenFormat::Opaque,
     };
 
-    use crate::testing::{after, machine_issued, machine_token, trusted_issuer};
+    use grantlog_core::domain::subject::RoleChangeEffect;
+
+    use crate::testing::{acme, after, machine_issued, machine_token, policy_set, roles_set, subject, trusted_issuer};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &acme().stream(), policy_set("none_allowed"))
+        .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
         .at(START, &TrustedIssuerId(uuid(1)).stream(), trusted_issuer("https://login.example"))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
@@ -31,7 +35,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (3, "615aea064a145a3c06b54221716bcd610ffc4097ec628f685cef53a68a5d454d"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (4, "0c5d56b0778f57f01bd087cd406ed91656a92dc8f533d8e139b865ccc267bf13"));
 }
 
 #[test]

@@ -23,6 +23,8 @@ use crate::{
         authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
         client::Registration,
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
+        organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
+        subject::{RoleChangeEffect, SubjectChange},
     },
     jose::{Algorithm, VerificationAlgorithm},
     protocol::{
@@ -51,6 +53,7 @@ macro_rules! wire_names {
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
     (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
+    (@pattern Organization $variant:ident) => { Event::Organization(OrganizationEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
     (@pattern TrustedIssuer $variant:ident) => { Event::TrustedIssuer(TrustedIssuerEvent::$variant { .. }) };
     (@pattern TrustedToken $variant:ident) => { Event::TrustedToken(TrustedTokenEvent::$variant { .. }) };
@@ -91,6 +94,8 @@ wire_names! {
         RefreshTokenReplayed => "grant.refresh_token_replayed",
         AccessTokenRevoked => "grant.access_token_revoked",
         FamilyEnded => "grant.family_ended",
+        Narrowed => "grant.narrowed",
+        SessionsEnded => "grant.sessions_ended",
         Revoked => "grant.revoked",
     },
     GrantReservation {
@@ -112,8 +117,16 @@ wire_names! {
     IdempotencyKey {
         Used => "idempotency_key.used",
     },
+    Organization {
+        PolicySet => "organization.policy_set",
+        ClientDisconnected => "organization.client_disconnected",
+        Enforced => "organization.enforced",
+    },
     Subject {
         Registered => "subject.registered",
+        RolesSet => "subject.roles_set",
+        LeftOrganization => "subject.left_organization",
+        Enforced => "subject.enforced",
     },
     TrustedIssuer {
         Registered => "trusted_issuer.registered",
@@ -156,6 +169,17 @@ fn client() -> ClientId {
 
 fn organization() -> OrganizationId {
     OrganizationId("acme".into())
+}
+
+fn policy() -> OrganizationPolicy {
+    OrganizationPolicy {
+        first_party: ClientRule { mode: RuleMode::NoneAllowed, ..ClientRule::default() },
+        third_party: ClientRule { mode: RuleMode::Restricted, clients: [client()].into(), hosts: ["chat.example.com".to_owned()].into() },
+    }
+}
+
+fn roles() -> BTreeSet<String> {
+    ["editor".to_owned(), "owner".to_owned()].into()
 }
 
 fn sealed() -> Sealed {
@@ -458,7 +482,12 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/access_token_revoked", E::AccessTokenRevoked { token, reason: RevocationReason::RequestedByClient }),
         ("grant/family_ended", E::FamilyEnded { family, reason: RevocationReason::RefreshTokenReplayed }),
         ("grant/family_ended.code_replayed", E::FamilyEnded { family, reason: RevocationReason::CodeReplayed }),
+        ("grant/narrowed", E::Narrowed { scope: scope("openid"), reason: RevocationReason::RolesChanged }),
+        ("grant/sessions_ended", E::SessionsEnded { reason: RevocationReason::SessionsEnded }),
         ("grant/revoked", E::Revoked { reason: RevocationReason::Disconnected }),
+        ("grant/revoked.organization_policy", E::Revoked { reason: RevocationReason::OrganizationPolicy }),
+        ("grant/revoked.organization_disconnected", E::Revoked { reason: RevocationReason::OrganizationDisconnected }),
+        ("grant/revoked.left_organization", E::Revoked { reason: RevocationReason::LeftOrganization }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }
@@ -497,7 +526,28 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             }
             .into(),
         ),
+        ("organization/policy_set", OrganizationEvent::PolicySet { policy: policy() }.into()),
+        ("organization/policy_set.minimal", OrganizationEvent::PolicySet { policy: OrganizationPolicy::default() }.into()),
+        ("organization/client_disconnected", OrganizationEvent::ClientDisconnected { client_id: client() }.into()),
+        ("organization/enforced", OrganizationEvent::Enforced { change: ChangeNumber(1) }.into()),
         ("subject/registered", SubjectEvent::Registered {}.into()),
+        (
+            "subject/roles_set",
+            SubjectEvent::RolesSet { organization_id: Some(organization()), roles: roles(), effect: RoleChangeEffect::Narrow }.into(),
+        ),
+        (
+            "subject/roles_set.minimal",
+            SubjectEvent::RolesSet { organization_id: None, roles: BTreeSet::new(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        (
+            "subject/left_organization",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Revoke }.into(),
+        ),
+        (
+            "subject/left_organization.minimal",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        ("subject/enforced", SubjectEvent::Enforced { change: SubjectChange(1) }.into()),
         ("trusted_issuer/registered", TrustedIssuerEvent::Registered { settings: trusted_issuer() }.into()),
         ("trusted_issuer/registered.minimal", TrustedIssuerEvent::Registered { settings: smallest_trusted_issuer() }.into()),
         ("trusted_issuer/updated", TrustedIssuerEvent::Updated { settings: trusted_issuer() }.into()),
