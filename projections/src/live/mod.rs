@@ -35,7 +35,6 @@ use grantlog_core::{
     app::trusted_issuers::IssuerDirectory,
     domain::{
         ClientId, GrantId, OrganizationId, SubjectId, Timestamp, TrustedIssuerId,
-        client::Registration,
         grant::{FamilyNumber, Generation},
     },
     keys::{KeyDirectory, SigningKeyEntry},
