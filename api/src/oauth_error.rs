@@ -113,7 +113,6 @@ impl From<Problem> for OAuthFailure {
             | ProblemCode::UnsupportedMediaType
             | ProblemCode::Conflict
             | ProblemCode::InvalidMetadata
-            | ProblemCode::InvalidTrustedIssuer
             | ProblemCode::IdempotencyKeyReused => ("invalid_request", StatusCode::BAD_REQUEST),
         };
         Self(Box::new(Inner { code: name.into(), description: presentable(&detail), status, headers, cause }))

@@ -149,7 +149,7 @@ impl Engine {
             fetch: Arc::new(GuardedFetch::new(config.outbound.options())?),
             issuers: runner.live(),
         };
-        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live()));
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live(), runner.live()));
         Ok(Self { authority, store, runner })
     }
 

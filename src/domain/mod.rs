@@ -14,6 +14,7 @@ pub mod id;
 pub mod idempotency_key;
 pub mod machine_token;
 pub mod organization;
+pub mod resource_server;
 pub mod sealed;
 pub mod signing_key;
 pub mod subject;
@@ -25,7 +26,8 @@ pub mod trusted_token;
 
 pub use catalog::Event;
 pub use id::{
-    ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId, TrustedIssuerId,
+    ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId,
+    TrustedIssuerId,
 };
 pub use sealed::Sealed;
 pub use time::{Seconds, Timestamp};

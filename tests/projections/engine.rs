@@ -51,7 +51,7 @@ impl Engine {
             fetch: Arc::new(guarded(outbound_options(&[], &[]))),
             issuers: runner.live(),
         };
-        let authority = Authority::new(settings(), outside, vault, runner.live());
+        let authority = Authority::new(settings(), outside, vault, runner.live(), runner.live());
         authority.ensure_signing_keys(&Context::system()).await.expect("keys are made");
         Self { authority, store, clock, runner }
     }

@@ -579,7 +579,7 @@ async fn every_mistake_is_named_at_once() {
     let wrong = json!({"issuer": server.issuer(), "jwks_uri": "https://169.254.169.254/keys", "algorithms": ["HS256"], "origins": ["*"],
         "claims": {"passed_on": {"shoe_size": "x"}}});
     let answer = server.admin(Method::POST, "/v1/trusted-issuers", Some(&wrong)).await;
-    assert_eq!(answer.problem(), (422, "invalid_trusted_issuer".to_owned(), Some("audience".to_owned())));
+    assert_eq!(answer.problem(), (422, "invalid_metadata".to_owned(), Some("audience".to_owned())));
     let fields: Vec<_> = answer.json()["problems"].as_array().unwrap().iter().map(|problem| text(problem, "field").to_owned()).collect();
     assert_eq!(fields, ["audience", "algorithms", "claims.passed_on", "origins", "issuer", "jwks_uri"]);
     for uri in ["http://login.example.com/jwks", "https://localhost/jwks", "https://10.0.0.1/jwks", "ftp://a.example/"] {

@@ -137,7 +137,7 @@ impl TestServer {
             fetch: fetch.clone(),
             issuers: live.clone(),
         };
-        let authority = Authority::new(settings, outside, vault, live.clone());
+        let authority = Authority::new(settings, outside, vault, live.clone(), live.clone());
         let limits = Arc::new(Limits::new(Rates::default()));
         let app = Arc::new(Inner { authority, live, limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };

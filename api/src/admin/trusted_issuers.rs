@@ -5,14 +5,13 @@ use std::sync::Arc;
 use grantlog_core::{
     app::{UseCaseError, trusted_issuers::RegisteredTrustedIssuer},
     domain::{TrustedIssuerId, trusted_issuer::TrustedIssuerRefusal},
-    protocol::{MetadataProblem, TrustedIssuerInput, TrustedIssuerSettings},
+    protocol::{TrustedIssuerInput, TrustedIssuerSettings},
 };
 use grantlog_projections::live::TrustedIssuerView;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ADMIN, READERS};
+use super::{ADMIN, READERS, invalid_metadata};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     idempotency::IdempotencyKeyHeader,
@@ -131,16 +130,8 @@ fn missing() -> Problem {
 
 fn settings(app: &App, request: &Request) -> Result<TrustedIssuerSettings, Problem> {
     let input: TrustedIssuerInput = request.json()?;
-    app.authority.check_trusted_issuer(input).map_err(|problems| {
-        let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
-        let first = problems.first().map(|problem| problem.field).unwrap_or_default();
-        Problem::new(
-            ProblemCode::InvalidTrustedIssuer,
-            "What is registered about a trusted issuer must be sound; `problems` lists every mistake.",
-        )
-        .field(first)
-        .member("problems", listed)
-    })
+    let checked = app.authority.check_trusted_issuer(input);
+    checked.map_err(|problems| invalid_metadata("What is registered about a trusted issuer must be sound", &problems))
 }
 
 fn refused(error: UseCaseError<TrustedIssuerRefusal>) -> Problem {

@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use grantlog_core::{
     domain::{
-        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId, Timestamp, TrustedIssuerId,
+        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
+        TrustedIssuerId,
     },
     store::{Position, Recorded},
 };
@@ -20,6 +21,7 @@ use super::{
     machine_tokens::MachineTokens,
     organizations::Organizations,
     pool::Pool,
+    resource_servers::ResourceServers,
     signing_keys::SigningKeys,
     subjects::Subjects,
     trusted_issuers::TrustedIssuers,
@@ -61,6 +63,7 @@ impl Content {
             | StreamKind::SigningKey
             | StreamKind::ApiKey
             | StreamKind::Organization
+            | StreamKind::ResourceServer
             | StreamKind::Subject
             | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
@@ -100,6 +103,7 @@ pub struct State {
     pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
+    pub(super) resource_servers: ResourceServers,
     pub(super) trusted_issuers: TrustedIssuers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
@@ -168,6 +172,10 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::ResourceServer(event) => {
+                let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
+                self.resource_servers.apply(id, event, at);
+            }
             Event::TrustedIssuer(event) => {
                 let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
                 self.trusted_issuers.apply(id, event, at.time);
@@ -199,6 +207,7 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
             StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),

@@ -4,7 +4,10 @@ use grantlog_core::store::Recorded;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{History, START, any_history, api_key_created, client, connected, generated, grant, registered, uuid};
+use crate::testing::{
+    History, START, any_history, api_key_created, client, connected, generated, grant, registered, resource_server,
+    resource_server_registered, uuid,
+};
 
 fn fold(events: &[Arc<Recorded>]) -> State {
     events.iter().cloned().collect()
@@ -25,6 +28,7 @@ fn full() -> State {
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &resource_server(1).stream(), resource_server_registered(1, "notes.read"))
         .at(START, &acme().stream(), policy_set("none_allowed"))
         .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
         .at(START, &TrustedIssuerId(uuid(1)).stream(), trusted_issuer("https://login.example"))
@@ -35,7 +39,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (4, "0c5d56b0778f57f01bd087cd406ed91656a92dc8f533d8e139b865ccc267bf13"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (5, "0c5d56b0778f57f01bd087cd406ed91656a92dc8f533d8e139b865ccc267bf13"));
 }
 
 #[test]
