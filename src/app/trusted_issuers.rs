@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Authority, Context, Trouble, UseCaseError, claims};
+use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
         Timestamp, TrustedIssuerId,
@@ -37,7 +37,7 @@ impl Authority {
         if let Some(Err(why)) = input.jwks_uri.as_deref().map(|uri| self.outside.fetch.check(uri)) {
             add("jwks_uri", format!("can't be fetched: {why}"));
         }
-        match input.into_settings(claims::is_supported) {
+        match input.into_settings() {
             Ok(settings) if problems.is_empty() => Ok(settings),
             Ok(_) => Err(problems),
             Err(mut more) => {

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{MetadataProblem, uri};
+use super::{
+    MetadataProblem,
+    claims_template::{MAX_CLAIM_NAME_LENGTH, is_reserved_claim},
+    uri,
+};
 use crate::{
     domain::Seconds,
     jose::{JwkSet, VerificationAlgorithm},
@@ -69,7 +73,7 @@ pub struct ClaimMapping {
     /// The authentication methods: a text, or an array of texts.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "amr"))]
     pub amr: ClaimPath,
-    /// Claims of OpenID Connect that are passed on to clients, and where each is found.
+    /// Claims about the person that are kept for clients, and where each is found.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>, example = json!({"email": "email", "name": "/user/name"})))]
     pub passed_on: BTreeMap<String, ClaimPath>,
@@ -217,14 +221,14 @@ pub struct ClaimMappingInput {
 }
 
 impl TrustedIssuerInput {
-    /// Fills in what was left out, and says everything that is wrong. `is_passed_on` says which claims clients can get.
-    pub fn into_settings(self, is_passed_on: impl Fn(&str) -> bool) -> Result<TrustedIssuerSettings, Vec<MetadataProblem>> {
+    /// Fills in what was left out, and says everything that is wrong.
+    pub fn into_settings(self) -> Result<TrustedIssuerSettings, Vec<MetadataProblem>> {
         let mut problems = Problems(Vec::new());
         problems.name("issuer", self.issuer.as_deref());
         problems.keys(self.jwks_uri.as_deref(), self.jwks.as_ref());
         problems.name("audience", self.audience.as_deref());
         let algorithms = problems.algorithms(self.algorithms.unwrap_or_default());
-        let claims = problems.claims(self.claims.unwrap_or_default(), is_passed_on);
+        let claims = problems.claims(self.claims.unwrap_or_default());
         let origins = problems.origins(self.origins.unwrap_or_default());
         let max_token_age = self.max_token_age.unwrap_or(USUAL_TOKEN_AGE);
         if !(30..=3600).contains(&max_token_age.0) {
@@ -297,7 +301,7 @@ impl Problems {
         algorithms
     }
 
-    fn claims(&mut self, input: ClaimMappingInput, is_passed_on: impl Fn(&str) -> bool) -> Option<ClaimMapping> {
+    fn claims(&mut self, input: ClaimMappingInput) -> Option<ClaimMapping> {
         let mut path = |field: &'static str, text: Option<String>, usual: &str| {
             let path = text.as_deref().unwrap_or(usual).parse::<ClaimPath>();
             path.map_err(|why| self.add(field, why.to_string())).ok()
@@ -311,7 +315,7 @@ impl Problems {
         };
         let acr = path("claims.acr", input.acr, "acr");
         let amr = path("claims.amr", input.amr, "amr");
-        let passed_on = self.passed_on(input.passed_on.unwrap_or_default(), is_passed_on);
+        let passed_on = self.passed_on(input.passed_on.unwrap_or_default());
         Some(ClaimMapping {
             subject: subject?,
             organization: organization?,
@@ -323,15 +327,16 @@ impl Problems {
         })
     }
 
-    fn passed_on(&mut self, input: BTreeMap<String, String>, is_passed_on: impl Fn(&str) -> bool) -> BTreeMap<String, ClaimPath> {
+    fn passed_on(&mut self, input: BTreeMap<String, String>) -> BTreeMap<String, ClaimPath> {
         const FIELD: &str = "claims.passed_on";
         if input.len() > MAX_PASSED_CLAIMS {
             self.add(FIELD, "has more than 50 members");
         }
         let mut passed_on = BTreeMap::new();
         for (claim, place) in input {
-            if !is_passed_on(&claim) {
-                self.add(FIELD, format!("names {claim:?}, a claim that no scope asks for (OIDC Core §5.4)"));
+            let is_name = (1..=MAX_CLAIM_NAME_LENGTH).contains(&claim.len()) && !claim.chars().any(char::is_control);
+            if !is_name || is_reserved_claim(&claim) {
+                self.add(FIELD, format!("names {claim:?}, which is no claim that an application can attest"));
             }
             match place.parse() {
                 Ok(place) => drop(passed_on.insert(claim, place)),
@@ -379,7 +384,7 @@ mod tests {
     }
 
     fn fields(members: Value) -> Vec<&'static str> {
-        let settings = input(members).into_settings(|claim| claim == "email");
+        let settings = input(members).into_settings();
         settings.err().unwrap_or_default().iter().map(|problem| problem.field).collect()
     }
 
@@ -389,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_gets_its_default() {
-        let settings = input(json!({})).into_settings(|_| true).unwrap();
+        let settings = input(json!({})).into_settings().unwrap();
         assert_eq!(settings.max_token_age, USUAL_TOKEN_AGE);
         let places = [&settings.claims.subject, &settings.claims.organization, &settings.claims.roles, &settings.claims.acr];
         assert_eq!(places.map(ClaimPath::as_str), ["sub", "org_id", "roles", "acr"]);
@@ -399,7 +404,7 @@ mod tests {
     #[test]
     fn every_mistake_is_named_at_once() {
         let everything = json!({"issuer": "", "audience": null, "algorithms": ["HS256", "none", "ES256", "ES256"], "jwks_uri": "ftp://a",
-            "origins": ["https://app.example.com/", "*"], "max_token_age": 5, "claims": {"subject": "", "passed_on": {"x": "/~2"}}});
+            "origins": ["https://app.example.com/", "*"], "max_token_age": 5, "claims": {"subject": "", "passed_on": {"iss": "/~2"}}});
         let expected = [
             "issuer",
             "jwks_uri",

@@ -202,7 +202,7 @@ mod tests {
         for (name, value) in members.as_object().unwrap() {
             json[name] = value.clone();
         }
-        serde_json::from_value::<TrustedIssuerInput>(json).unwrap().into_settings(|_| true).unwrap()
+        serde_json::from_value::<TrustedIssuerInput>(json).unwrap().into_settings().unwrap()
     }
 
     fn check_with(members: Value, settings: &TrustedIssuerSettings) -> Result<CheckedTrustedToken, TrustedTokenError> {

@@ -577,7 +577,7 @@ async fn what_is_registered_is_read_listed_and_replaced() {
 async fn every_mistake_is_named_at_once() {
     let server = TestServer::start().await;
     let wrong = json!({"issuer": server.issuer(), "jwks_uri": "https://169.254.169.254/keys", "algorithms": ["HS256"], "origins": ["*"],
-        "claims": {"passed_on": {"shoe_size": "x"}}});
+        "claims": {"passed_on": {"aud": "x"}}});
     let answer = server.admin(Method::POST, "/v1/trusted-issuers", Some(&wrong)).await;
     assert_eq!(answer.problem(), (422, "invalid_metadata".to_owned(), Some("audience".to_owned())));
     let fields: Vec<_> = answer.json()["problems"].as_array().unwrap().iter().map(|problem| text(problem, "field").to_owned()).collect();
