@@ -3,7 +3,7 @@
 use grantlog_core::domain::{
     AuthorizationId, ClientId, Event, GrantId, OrganizationId, StreamId, StreamKind, SubjectId, audit::AuditEvent,
     authorization::AuthorizationEvent, client_assertion::ClientAssertionEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
-    machine_token::MachineTokenEvent, organization::OrganizationEvent, subject::SubjectEvent,
+    machine_token::MachineTokenEvent, organization::OrganizationEvent, subject::SubjectEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// What a name in the index is the name of. The numbers stand in the database.
@@ -98,6 +98,8 @@ fn of_stream(stream: &StreamId) -> References {
         | StreamKind::SigningKey
         | StreamKind::ApiKey
         | StreamKind::ResourceServer
+        | StreamKind::TrustedIssuer
+        | StreamKind::TrustedToken
         | StreamKind::ClientAssertion => none,
     }
 }
@@ -122,6 +124,7 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
             MachineTokenEvent::Revoked {} => own,
         },
         Event::ClientAssertion(ClientAssertionEvent::Used { client_id, .. }) => own.client(client_id),
+        Event::TrustedToken(TrustedTokenEvent::Bound { authorization_id, .. }) => own.authorization(*authorization_id),
         Event::Organization(event) => match event {
             OrganizationEvent::ClientDisconnected { client_id } => own.client(client_id),
             OrganizationEvent::PolicySet { .. } | OrganizationEvent::Enforced { .. } => own,
@@ -131,7 +134,12 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
             SubjectEvent::LeftOrganization { organization_id, .. } => own.organization(Some(organization_id)),
             SubjectEvent::Registered {} | SubjectEvent::Enforced { .. } => own,
         },
-        Event::Client(_) | Event::SigningKey(_) | Event::ApiKey(_) | Event::IdempotencyKey(_) | Event::ResourceServer(_) => own,
+        Event::Client(_)
+        | Event::SigningKey(_)
+        | Event::ApiKey(_)
+        | Event::IdempotencyKey(_)
+        | Event::ResourceServer(_)
+        | Event::TrustedIssuer(_) => own,
     }
 }
 
