@@ -30,7 +30,7 @@ impl Authority {
         context: &Context,
         metadata: ClientMetadata,
     ) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
-        let client_id = ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
+        let client_id = self.new_client_id();
         let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret()).unzip();
         self.execute_client(context, &client_id, ClientCommand::Register { metadata, secret: hash, origin: Origin::default() }).await?;
         Ok(RegisteredClient { client_id, secret })
@@ -132,7 +132,11 @@ impl Authority {
         Ok(())
     }
 
-    fn new_client_secret(&self) -> (Secret, SecretHash) {
+    pub(super) fn new_client_id(&self) -> ClientId {
+        ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str())
+    }
+
+    pub(super) fn new_client_secret(&self) -> (Secret, SecretHash) {
         let secret = keys::client_secret(self.random());
         let hash = self.hasher.hash(secret.expose());
         (secret, hash)

@@ -9,20 +9,24 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod initial_access_tokens;
 pub mod issue;
 pub mod recognise;
+pub mod register_itself;
 pub mod revoke;
 pub mod signing_keys;
 
 use std::sync::Arc;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
+pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
 use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        client_assertion::ClientAssertionDecider, client_registration::ClientRegistrationDecider, grant::GrantDecider,
+        grant_reservation::GrantReservationDecider, initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider,
+        signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
     keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };
@@ -50,6 +54,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// Whether and how clients register themselves.
+    pub registration: RegistrationSettings,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -74,6 +80,8 @@ pub struct Authority {
     key_directory: Arc<dyn KeyDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
+    client_registrations: Streams<ClientRegistrationDecider>,
+    initial_access_tokens: Streams<InitialAccessTokenDecider>,
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
@@ -99,6 +107,8 @@ impl Authority {
             key_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
+            client_registrations: Streams::new(1_000),
+            initial_access_tokens: Streams::new(1_000),
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),

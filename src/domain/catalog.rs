@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent,
+    client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
+    initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -15,6 +15,10 @@ use super::{
 pub enum Event {
     /// Of a client.
     Client(ClientEvent),
+    /// Of a description of a client.
+    ClientRegistration(ClientRegistrationEvent),
+    /// Of an initial access token.
+    InitialAccessToken(InitialAccessTokenEvent),
     /// Of an authorization request.
     Authorization(AuthorizationEvent),
     /// Of a grant.
@@ -111,6 +115,8 @@ macro_rules! catalog {
 
 catalog! {
     Client: ClientEvent,
+    ClientRegistration: ClientRegistrationEvent,
+    InitialAccessToken: InitialAccessTokenEvent,
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,

@@ -48,6 +48,9 @@ uuid_id!(
     /// One API key.
     ApiKeyId, StreamKind::ApiKey);
 uuid_id!(
+    /// What lets clients register themselves.
+    InitialAccessTokenId, StreamKind::InitialAccessToken);
+uuid_id!(
     /// A person, by a random id of ours: the application's own id of the person never enters the log.
     SubjectId, StreamKind::Subject);
 
@@ -91,6 +94,10 @@ pub struct OrganizationId(pub Arc<str>);
 pub enum StreamKind {
     /// A registered client.
     Client,
+    /// Which client a description of a client is registered as.
+    ClientRegistration,
+    /// What lets clients register themselves.
+    InitialAccessToken,
     /// An authorization request.
     Authorization,
     /// A grant.
@@ -113,6 +120,8 @@ impl StreamKind {
     /// Every kind there is.
     pub const ALL: &[Self] = &[
         Self::Client,
+        Self::ClientRegistration,
+        Self::InitialAccessToken,
         Self::Authorization,
         Self::Grant,
         Self::GrantReservation,
@@ -127,6 +136,8 @@ impl StreamKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
+            Self::ClientRegistration => "client_registration",
+            Self::InitialAccessToken => "initial_access_token",
             Self::Authorization => "authorization",
             Self::Grant => "grant",
             Self::GrantReservation => "grant_reservation",

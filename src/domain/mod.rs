@@ -8,9 +8,11 @@ pub mod authorization;
 pub mod catalog;
 pub mod client;
 pub mod client_assertion;
+pub mod client_registration;
 pub mod grant;
 pub mod grant_reservation;
 pub mod id;
+pub mod initial_access_token;
 pub mod machine_token;
 pub mod sealed;
 pub mod signing_key;
@@ -20,7 +22,9 @@ pub mod testing;
 pub mod time;
 
 pub use catalog::Event;
-pub use id::{ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId};
+pub use id::{
+    ApiKeyId, AuthorizationId, ClientId, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId,
+};
 pub use sealed::Sealed;
 pub use time::{Seconds, Timestamp};
 

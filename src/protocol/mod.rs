@@ -15,6 +15,7 @@ pub mod presented_token;
 pub mod redirect_uri;
 pub mod scope;
 pub mod secret_text;
+pub mod self_description;
 pub mod token_request;
 pub mod uri;
 
@@ -36,5 +37,6 @@ pub use presented_token::presented_token;
 pub use redirect_uri::RedirectUri;
 pub use scope::{InvalidScope, Scope, ScopeToken};
 pub use secret_text::SecretText;
+pub use self_description::{SelfRegistrable, read_self_description};
 pub use token_request::TokenRequest;
 pub use uri::UriError;

@@ -14,6 +14,8 @@ mod introspection;
 mod jwks;
 mod metadata;
 mod positions;
+mod registration;
+mod registration_management;
 mod revocation;
 mod store_trouble;
 mod token;

@@ -1,8 +1,9 @@
-//! What administrators do: clients, API keys, signing keys, grants.
+//! What administrators do: clients, API keys, initial access tokens, signing keys, grants.
 
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
+pub mod initial_access_tokens;
 pub mod signing_keys;
 
 use grantlog_core::domain::api_key::Role;

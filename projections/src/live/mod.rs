@@ -7,6 +7,7 @@ mod api_keys;
 mod clients;
 mod digest;
 mod grants;
+mod initial_access_tokens;
 mod machine_tokens;
 mod pool;
 mod signing_keys;
@@ -37,6 +38,7 @@ use grantlog_core::{
     store::Position,
 };
 pub use grants::GrantView;
+pub use initial_access_tokens::InitialAccessTokenView;
 use serde::{Deserialize, Serialize};
 pub use state::State;
 pub(crate) use state::{Applied, Fact};
@@ -173,6 +175,11 @@ impl Live {
         now: Timestamp,
     ) -> Option<LiveRefreshToken> {
         self.read().refresh_token(grant_id, family, generation, now)
+    }
+
+    /// The initial access tokens that are not revoked, oldest first.
+    pub fn initial_access_tokens(&self) -> Vec<Arc<InitialAccessTokenView>> {
+        self.read().initial_access_tokens.list()
     }
 
     /// The API keys that are not revoked, oldest first.

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp},
+    domain::{ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, StreamId, StreamKind, Timestamp},
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use super::{
     clients::Clients,
     digest::Digest,
     grants::{Grants, Surroundings},
+    initial_access_tokens::InitialAccessTokens,
     machine_tokens::MachineTokens,
     pool::Pool,
     signing_keys::SigningKeys,
@@ -50,8 +51,17 @@ impl Fact {
 impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
-            StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {
+            StreamKind::Client
+            | StreamKind::InitialAccessToken
+            | StreamKind::Grant
+            | StreamKind::MachineToken
+            | StreamKind::SigningKey
+            | StreamKind::ApiKey => {}
+            StreamKind::Authorization
+            | StreamKind::ClientRegistration
+            | StreamKind::GrantReservation
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -79,6 +89,7 @@ pub struct State {
     applied: Option<Applied>,
     unreadable: u64,
     pub(super) clients: Clients,
+    pub(super) initial_access_tokens: InitialAccessTokens,
     pub(super) grants: Grants,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
@@ -149,7 +160,15 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::Subject(_) | Event::ClientAssertion(_) => {}
+            Event::InitialAccessToken(event) => {
+                let Ok(id) = stream.key().parse::<InitialAccessTokenId>() else { return self.unreadable += 1 };
+                self.initial_access_tokens.apply(id, event, at.time);
+            }
+            Event::Authorization(_)
+            | Event::ClientRegistration(_)
+            | Event::GrantReservation(_)
+            | Event::Subject(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -167,7 +186,12 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {}
+            StreamKind::InitialAccessToken => drop(key.parse().map(|id| self.initial_access_tokens.remove(id))),
+            StreamKind::Authorization
+            | StreamKind::ClientRegistration
+            | StreamKind::GrantReservation
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {}
         }
     }
 

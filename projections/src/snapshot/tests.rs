@@ -13,16 +13,17 @@ fn fold(events: &[Arc<Recorded>]) -> State {
 /// A state with something of everything in it.
 fn full() -> State {
     use grantlog_core::{
-        domain::{ApiKeyId, StreamId, StreamKind},
+        domain::{ApiKeyId, InitialAccessTokenId, StreamId, StreamKind},
         protocol::AccessTokenFormat::Opaque,
     };
 
-    use crate::testing::{after, machine_issued, machine_token};
+    use crate::testing::{after, initial_access_token_created, machine_issued, machine_token};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &InitialAccessTokenId(uuid(1)).stream(), initial_access_token_created())
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
