@@ -12,9 +12,11 @@ pub mod clients;
 pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
+pub mod initial_access_tokens;
 pub mod issue;
 pub mod organizations;
 pub mod recognise;
+pub mod register_itself;
 pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
+pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
 use crate::{
     domain::{
@@ -34,9 +37,11 @@ use crate::{
         authorization::AuthorizationDecider,
         client::ClientDecider,
         client_assertion::ClientAssertionDecider,
+        client_registration::ClientRegistrationDecider,
         grant::GrantDecider,
         grant_reservation::GrantReservationDecider,
         idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
         resource_server::ResourceServerDecider,
@@ -71,6 +76,8 @@ pub struct Settings {
     pub remember_offline_access: bool,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
+    /// Whether and how clients register themselves.
+    pub registration: RegistrationSettings,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -97,6 +104,8 @@ pub struct Authority {
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
+    client_registrations: Streams<ClientRegistrationDecider>,
+    initial_access_tokens: Streams<InitialAccessTokenDecider>,
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
@@ -135,6 +144,8 @@ impl Authority {
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
+            client_registrations: Streams::new(1_000),
+            initial_access_tokens: Streams::new(1_000),
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),

@@ -53,6 +53,9 @@ uuid_id!(
     /// One API key.
     ApiKeyId, StreamKind::ApiKey);
 uuid_id!(
+    /// What lets clients register themselves.
+    InitialAccessTokenId, StreamKind::InitialAccessToken);
+uuid_id!(
     /// A person, by a random id of ours: the application's own id of the person never enters the log.
     SubjectId, StreamKind::Subject);
 
@@ -152,6 +155,10 @@ impl fmt::Display for ResourceServerId {
 pub enum StreamKind {
     /// A registered client.
     Client,
+    /// Which client a description of a client is registered as.
+    ClientRegistration,
+    /// What lets clients register themselves.
+    InitialAccessToken,
     /// An authorization request.
     Authorization,
     /// A grant.
@@ -180,6 +187,8 @@ impl StreamKind {
     /// Every kind there is.
     pub const ALL: &[Self] = &[
         Self::Client,
+        Self::ClientRegistration,
+        Self::InitialAccessToken,
         Self::Authorization,
         Self::Grant,
         Self::GrantReservation,
@@ -197,6 +206,8 @@ impl StreamKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
+            Self::ClientRegistration => "client_registration",
+            Self::InitialAccessToken => "initial_access_token",
             Self::Authorization => "authorization",
             Self::Grant => "grant",
             Self::GrantReservation => "grant_reservation",

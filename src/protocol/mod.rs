@@ -19,6 +19,7 @@ pub mod resource;
 pub mod resource_server;
 pub mod scope;
 pub mod secret_text;
+pub mod self_description;
 pub mod token_request;
 pub mod uri;
 
@@ -44,5 +45,6 @@ pub use resource::{InvalidResource, resources};
 pub use resource_server::{ResourceServerInput, ResourceServerSettings};
 pub use scope::{InvalidScope, Scope, ScopeToken};
 pub use secret_text::SecretText;
+pub use self_description::{SelfRegistrable, read_self_description};
 pub use token_request::TokenRequest;
 pub use uri::UriError;

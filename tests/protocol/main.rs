@@ -17,6 +17,8 @@ mod jwks;
 mod metadata;
 mod organizations;
 mod positions;
+mod registration;
+mod registration_management;
 mod resource_indicators;
 mod resource_servers;
 mod revocation;

@@ -16,13 +16,13 @@ fn fold(events: &[Arc<Recorded>]) -> State {
 /// A state with something of everything in it.
 fn full() -> State {
     use grantlog_core::{
-        domain::{ApiKeyId, StreamId, StreamKind},
+        domain::{ApiKeyId, InitialAccessTokenId, StreamId, StreamKind},
         protocol::AccessTokenFormat::Opaque,
     };
 
     use grantlog_core::domain::subject::RoleChangeEffect;
 
-    use crate::testing::{acme, after, machine_issued, machine_token, policy_set, roles_set, subject};
+    use crate::testing::{acme, after, initial_access_token_created, machine_issued, machine_token, policy_set, roles_set, subject};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
@@ -31,6 +31,7 @@ fn full() -> State {
         .at(START, &resource_server(1).stream(), resource_server_registered(1, "notes.read"))
         .at(START, &acme().stream(), policy_set("none_allowed"))
         .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
+        .at(START, &InitialAccessTokenId(uuid(1)).stream(), initial_access_token_created())
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
