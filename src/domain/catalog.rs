@@ -9,6 +9,7 @@ use super::{
     client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
     idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
     organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
+    trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -40,6 +41,10 @@ pub enum Event {
     Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
+    /// Of a trusted issuer.
+    TrustedIssuer(TrustedIssuerEvent),
+    /// Of a trusted token.
+    TrustedToken(TrustedTokenEvent),
     /// Of a client assertion.
     ClientAssertion(ClientAssertionEvent),
 }
@@ -134,6 +139,8 @@ catalog! {
     IdempotencyKey: IdempotencyKeyEvent,
     Organization: OrganizationEvent,
     Subject: SubjectEvent,
+    TrustedIssuer: TrustedIssuerEvent,
+    TrustedToken: TrustedTokenEvent,
     ClientAssertion: ClientAssertionEvent,
 }
 
