@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod entropy;
 mod execute;
+mod slow_secrets;
 
 pub mod api_keys;
 pub mod authenticate_client;
@@ -10,6 +11,7 @@ pub mod authorize;
 pub mod claims;
 pub mod clients;
 pub mod idempotency;
+pub mod import;
 pub mod issue;
 pub mod recognise;
 pub mod revoke;
@@ -73,6 +75,7 @@ pub struct Authority {
     vault: Vault,
     hasher: SecretHasher,
     seeds: SeedMaker,
+    slow_secrets: slow_secrets::SlowSecrets,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     verifying_keys: VerifyingKeys,
@@ -102,6 +105,7 @@ impl Authority {
             vault,
             hasher: SecretHasher::new(master_key),
             seeds: SeedMaker::new(master_key),
+            slow_secrets: slow_secrets::SlowSecrets::default(),
             codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),

@@ -36,6 +36,9 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
             return Problem::new(ProblemCode::Conflict, "The client is suspended or deleted: nothing can be granted to it.")
                 .field("client_id");
         }
+        UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient) => {
+            return Problem::invalid_field("subject.id", "It must not be the id of a client.");
+        }
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };
     match refusal {
