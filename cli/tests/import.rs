@@ -19,6 +19,7 @@ use grantlog_core::{
     app::{Context, import::ImportMode},
     domain::client::Registration,
 };
+use grantlog_projections::live::ClientFilter;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -59,7 +60,7 @@ impl Installation {
 
     async fn clients(&self) -> Vec<Value> {
         let engine = self.engine().await;
-        let page = engine.live().clients(None, 10_000, None, engine.authority.now()).unwrap();
+        let page = engine.live().clients(None, 10_000, &ClientFilter::default(), engine.authority.now()).unwrap();
         let clients = page.clients.iter().map(|client| {
             let mut told = serde_json::to_value(&client.metadata).unwrap();
             told["client_id"] = client.client_id.as_str().into();
@@ -236,7 +237,7 @@ fn machines(numbers: std::ops::Range<u32>) -> String {
         json!({"client_id": format!("machine-{number}"), "client_name": format!("Machine {number}"), "scope": "notes.read",
             "client_secret": "$2a$04$saltSALTsaltSALTsaltSeOcfLwWNJU6G1KzrtKufNKgtJ2lyfXOq", "grant_types": ["client_credentials"]})
     };
-    numbers.map(|number| format!("{}\n", machine(number))).collect()
+    numbers.map(|number| machine(number).to_string()).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]

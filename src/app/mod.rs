@@ -10,12 +10,15 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod directory;
 pub mod idempotency;
 pub mod import;
 pub mod issue;
+pub mod organizations;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;
+pub mod subjects;
 
 use std::sync::Arc;
 
@@ -23,12 +26,20 @@ pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider,
+        Seconds,
+        api_key::ApiKeyDecider,
+        authorization::AuthorizationDecider,
+        client::ClientDecider,
+        client_assertion::ClientAssertionDecider,
+        grant::GrantDecider,
+        grant_reservation::GrantReservationDecider,
+        idempotency_key::IdempotencyKeyDecider,
+        machine_token::MachineTokenDecider,
+        organization::OrganizationDecider,
+        signing_key::SigningKeyDecider,
+        subject::{RoleChangeEffect, SubjectDecider},
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -54,6 +65,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// What a change of somebody's roles or memberships does to their grants.
+    pub on_role_change: RoleChangeEffect,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -87,6 +100,7 @@ pub struct Authority {
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
     idempotency_keys: Streams<IdempotencyKeyDecider>,
+    organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
@@ -98,15 +112,15 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(settings: Settings, outside: Outside, vault: Vault, key_directory: Arc<dyn KeyDirectory>) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
+            seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            seeds: SeedMaker::new(master_key),
             slow_secrets: slow_secrets::SlowSecrets::default(),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
@@ -117,6 +131,7 @@ impl Authority {
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
             idempotency_keys: Streams::new(1_000),
+            organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),

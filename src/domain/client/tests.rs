@@ -3,13 +3,13 @@ use serde_json::json;
 
 use super::{
     ClientCommand::{
-        self, CancelSecretRotation, CompleteSecretRotation, Delete, DeleteIfLapsed, ExtendLease, Register, Resume, StartSecretRotation,
-        Suspend, Update, UpdateBySelf, Use, Verify, WithdrawVerification,
+        self, CancelSecretRotation, CompleteSecretRotation, Delete, DeleteIfLapsed, ExtendLease, Register, ReplaceSecret, Resume,
+        StartSecretRotation, Suspend, Update, UpdateBySelf, Use, Verify, WithdrawVerification,
     },
     *,
 };
 use crate::{
-    domain::{Decider, Seconds, Timestamp, testing::Spec},
+    domain::{Decider, OrganizationId, Seconds, Timestamp, testing::Spec},
     keys::SecretHash,
     protocol::{ClientMetadata, Scope},
 };
@@ -126,6 +126,14 @@ fn the_type_of_a_client_is_for_good() {
 }
 
 #[test]
+fn the_organization_of_a_client_is_for_good() {
+    let theirs = ClientMetadata { organization_id: Some(OrganizationId("acme".into())), ..with_method("none") };
+    Spec::<ClientDecider>::given([registered("none")])
+        .when(Update { metadata: theirs })
+        .then_refused(ClientRefusal::Immutable { field: "organization_id" });
+}
+
+#[test]
 fn rfc6749_2_1_a_client_stays_public_or_confidential() {
     for (from, to) in
         [("none", "client_secret_basic"), ("none", "private_key_jwt"), ("private_key_jwt", "none"), ("client_secret_post", "none")]
@@ -201,6 +209,17 @@ fn only_the_next_secret_is_good_after_a_completed_rotation() {
 fn only_the_first_secret_is_good_after_a_cancelled_rotation() {
     Spec::<ClientDecider>::given(rotating()).when(CancelSecretRotation).then([ClientEvent::SecretRotationCancelled {}]);
     assert_eq!(secrets(&fold(rotating().into_iter().chain([ClientEvent::SecretRotationCancelled {}]))), [secret("first")]);
+}
+
+#[test]
+fn only_the_secret_that_replaces_another_is_good() {
+    let replace = || ReplaceSecret { secret: secret("second") };
+    let events = [ClientEvent::SecretRotationStarted { secret: secret("second") }, ClientEvent::SecretRotationCompleted {}];
+    Spec::<ClientDecider>::given([registered("client_secret_basic")]).when(replace()).then(events.clone());
+    assert_eq!(secrets(&fold([registered("client_secret_basic")].into_iter().chain(events))), [secret("second")]);
+    Spec::<ClientDecider>::given(rotating()).when(replace()).then_refused(ClientRefusal::RotationUnderway);
+    Spec::<ClientDecider>::given([registered("none")]).when(replace()).then_refused(ClientRefusal::NotASecretClient);
+    Spec::<ClientDecider>::given([]).when(replace()).then_refused(ClientRefusal::NotFound);
 }
 
 #[test]
@@ -405,6 +424,7 @@ fn any_command() -> impl Strategy<Value = ClientCommand> {
         1 => Just(DeleteIfLapsed),
         3 => any_metadata().prop_map(|metadata| Update { metadata }),
         3 => any_secret().prop_map(|secret| StartSecretRotation { secret }),
+        1 => any_secret().prop_map(|secret| ReplaceSecret { secret }),
         2 => Just(CompleteSecretRotation),
         1 => Just(CancelSecretRotation),
         1 => Just(Suspend),
