@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, audit::AuditEvent, authorization::AuthorizationEvent, client::ClientEvent,
-    client_assertion::ClientAssertionEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
-    idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent, organization::OrganizationEvent,
-    resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent,
-    trusted_token::TrustedTokenEvent,
+    client_assertion::ClientAssertionEvent, client_registration::ClientRegistrationEvent, grant::GrantEvent,
+    grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent,
+    machine_token::MachineTokenEvent, organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent,
+    subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -17,6 +17,10 @@ use super::{
 pub enum Event {
     /// Of a client.
     Client(ClientEvent),
+    /// Of a description of a client.
+    ClientRegistration(ClientRegistrationEvent),
+    /// Of an initial access token.
+    InitialAccessToken(InitialAccessTokenEvent),
     /// Of an authorization request.
     Authorization(AuthorizationEvent),
     /// Of a grant.
@@ -125,6 +129,8 @@ macro_rules! catalog {
 
 catalog! {
     Client: ClientEvent,
+    ClientRegistration: ClientRegistrationEvent,
+    InitialAccessToken: InitialAccessTokenEvent,
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,

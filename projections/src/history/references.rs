@@ -2,7 +2,8 @@
 
 use grantlog_core::domain::{
     AuthorizationId, ClientId, Event, GrantId, OrganizationId, StreamId, StreamKind, SubjectId, audit::AuditEvent,
-    authorization::AuthorizationEvent, client_assertion::ClientAssertionEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
+    authorization::AuthorizationEvent, client_assertion::ClientAssertionEvent, client_registration::ClientRegistrationEvent,
+    grant::GrantEvent, grant_reservation::GrantReservationEvent, initial_access_token::InitialAccessTokenEvent,
     machine_token::MachineTokenEvent, organization::OrganizationEvent, subject::SubjectEvent, trusted_token::TrustedTokenEvent,
 };
 
@@ -98,6 +99,8 @@ fn of_stream(stream: &StreamId) -> References {
         | StreamKind::SigningKey
         | StreamKind::ApiKey
         | StreamKind::ResourceServer
+        | StreamKind::ClientRegistration
+        | StreamKind::InitialAccessToken
         | StreamKind::TrustedIssuer
         | StreamKind::TrustedToken
         | StreamKind::ClientAssertion => none,
@@ -125,6 +128,11 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
         },
         Event::ClientAssertion(ClientAssertionEvent::Used { client_id, .. }) => own.client(client_id),
         Event::TrustedToken(TrustedTokenEvent::Bound { authorization_id, .. }) => own.authorization(*authorization_id),
+        Event::ClientRegistration(ClientRegistrationEvent::Assigned { client_id }) => own.client(client_id),
+        Event::InitialAccessToken(event) => match event {
+            InitialAccessTokenEvent::Used { client_id } => own.client(client_id),
+            InitialAccessTokenEvent::Created { .. } | InitialAccessTokenEvent::Revoked {} => own,
+        },
         Event::Organization(event) => match event {
             OrganizationEvent::ClientDisconnected { client_id } => own.client(client_id),
             OrganizationEvent::PolicySet { .. } | OrganizationEvent::Enforced { .. } => own,
