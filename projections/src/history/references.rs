@@ -126,9 +126,9 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
             MachineTokenEvent::Issued { client_id, .. } => own.client(client_id).lasting(&[Kind::Client]),
             MachineTokenEvent::Revoked {} => own,
         },
-        Event::ClientAssertion(ClientAssertionEvent::Used { client_id, .. }) => own.client(client_id),
+        Event::ClientAssertion(ClientAssertionEvent::Used { client_id, .. })
+        | Event::ClientRegistration(ClientRegistrationEvent::Assigned { client_id }) => own.client(client_id),
         Event::TrustedToken(TrustedTokenEvent::Bound { authorization_id, .. }) => own.authorization(*authorization_id),
-        Event::ClientRegistration(ClientRegistrationEvent::Assigned { client_id }) => own.client(client_id),
         Event::InitialAccessToken(event) => match event {
             InitialAccessTokenEvent::Used { client_id } => own.client(client_id),
             InitialAccessTokenEvent::Created { .. } | InitialAccessTokenEvent::Revoked {} => own,
