@@ -4,7 +4,7 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, signing_keys},
+    admin::{api_keys, clients, grants, policy, signing_keys},
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
@@ -35,6 +35,10 @@ use crate::{
         metadata::openid_configuration,
         grants::list,
         grants::revoke,
+        policy::read,
+        policy::publish,
+        policy::versions,
+        policy::version,
         clients::register,
         clients::list,
         clients::read,
@@ -52,7 +56,7 @@ use crate::{
         signing_keys::rotate,
         signing_keys::revoke
     ),
-    components(schemas(resource::AuthorizationRequest))
+    components(schemas(resource::AuthorizationRequest, policy::PolicyDryRun))
 )]
 struct Endpoints;
 
@@ -82,6 +86,10 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
+        .route(Method::GET, policy::POLICY, policy::read)
+        .with(Route::new(Method::PUT, policy::POLICY, policy::publish).body_limit(policy::BODY_LIMIT))
+        .route(Method::GET, policy::VERSIONS, policy::versions)
+        .route(Method::GET, policy::VERSION, policy::version)
         .route(Method::POST, clients::COLLECTION, clients::register)
         .route(Method::GET, clients::COLLECTION, clients::list)
         .route(Method::GET, clients::ITEM, clients::read)

@@ -112,6 +112,9 @@ impl From<Problem> for OAuthFailure {
             | ProblemCode::MalformedRequest
             | ProblemCode::UnsupportedMediaType
             | ProblemCode::Conflict
+            | ProblemCode::InvalidPolicy
+            | ProblemCode::ScopeNotGrantable
+            | ProblemCode::RequiredScopeMissing
             | ProblemCode::InvalidMetadata => ("invalid_request", StatusCode::BAD_REQUEST),
         };
         Self(Box::new(Inner { code: name.into(), description: presentable(&detail), status, headers, cause }))

@@ -92,6 +92,8 @@ pub struct Authorization {
     pub acr_values_supported: Vec<String>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// For how long a consent holds, in seconds; absent: until it is revoked.
+    pub consent_lifetime: Option<u32>,
 }
 
 /// Signing keys. Times are seconds.
@@ -201,7 +203,7 @@ impl Default for Tokens {
 
 impl Default for Authorization {
     fn default() -> Self {
-        Self { request_lifetime: 600, acr_values_supported: Vec::new(), remember_offline_access: false }
+        Self { request_lifetime: 600, acr_values_supported: Vec::new(), remember_offline_access: false, consent_lifetime: None }
     }
 }
 
@@ -327,6 +329,9 @@ impl Config {
         within("tokens.refresh_grace", self.tokens.refresh_grace, 0, 300)?;
         within("tokens.id_token_lifetime", self.tokens.id_token_lifetime, 1, 86_400)?;
         within("authorization.request_lifetime", self.authorization.request_lifetime, 10, 86_400)?;
+        if let Some(lifetime) = self.authorization.consent_lifetime {
+            within("authorization.consent_lifetime", lifetime, 60, 315_360_000)?;
+        }
         within("signing_keys.rotation_interval", self.signing_keys.rotation_interval, 3_600, 315_360_000)?;
         within("signing_keys.publication_lead", self.signing_keys.publication_lead, 0, 604_800)?;
         for scope in self.scopes.keys() {
@@ -361,6 +366,7 @@ impl Config {
             id_token_lifetime: Seconds(self.tokens.id_token_lifetime),
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
+            consent_lifetime: self.authorization.consent_lifetime.map(Seconds),
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
         }

@@ -180,6 +180,7 @@ impl Authority {
             audience: vec![self.settings.audience.clone()],
             format: metadata.access_token_format,
             access_token_lifetime: self.access_token_lifetime(client),
+            consent_lifetime: self.settings.consent_lifetime,
             refresh_token_lifetime: metadata
                 .grant_types
                 .contains(&GrantType::RefreshToken)

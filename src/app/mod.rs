@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod claims;
 pub mod clients;
 pub mod issue;
+pub mod policy;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;
@@ -22,7 +23,7 @@ use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        machine_token::MachineTokenDecider, policy::PolicyDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
     keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
 };
@@ -50,6 +51,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// For how long a consent holds; None: until it is revoked.
+    pub consent_lifetime: Option<Seconds>,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -77,6 +80,7 @@ pub struct Authority {
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
+    policies: Streams<PolicyDecider>,
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
@@ -102,6 +106,7 @@ impl Authority {
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),
+            policies: Streams::remembering_absence(100),
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent,
+    grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, policy::PolicyEvent,
+    signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -21,6 +21,8 @@ pub enum Event {
     Grant(GrantEvent),
     /// Of a grant reservation.
     GrantReservation(GrantReservationEvent),
+    /// Of the policy.
+    Policy(PolicyEvent),
     /// Of a machine token.
     MachineToken(MachineTokenEvent),
     /// Of a signing key.
@@ -114,6 +116,7 @@ catalog! {
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,
+    Policy: PolicyEvent,
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,

@@ -12,6 +12,7 @@ pub mod grant;
 pub mod grant_reservation;
 pub mod id;
 pub mod machine_token;
+pub mod policy;
 pub mod sealed;
 pub mod signing_key;
 pub mod subject;

@@ -8,6 +8,7 @@ pub mod client_id;
 pub mod client_metadata;
 mod client_metadata_rules;
 pub mod json;
+pub mod locale;
 pub mod oauth_error;
 pub mod params;
 pub mod pkce;

@@ -88,6 +88,7 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
+        consent_lifetime: None,
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),
     }

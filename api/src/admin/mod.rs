@@ -1,8 +1,9 @@
-//! What administrators do: clients, API keys, signing keys, grants.
+//! What administrators do: clients, API keys, signing keys, grants, the policy.
 
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
+pub mod policy;
 pub mod signing_keys;
 
 use grantlog_core::domain::api_key::Role;

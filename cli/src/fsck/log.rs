@@ -7,7 +7,7 @@ use grantlog_core::{
     domain::{
         Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
         client::ClientDecider, client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        machine_token::MachineTokenDecider, policy::PolicyDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
     store::{EventStore, Position, Recorded, StoreError},
 };
@@ -118,6 +118,7 @@ fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
         StreamKind::Authorization => fold_with::<AuthorizationDecider>(events),
         StreamKind::Grant => fold_with::<GrantDecider>(events),
         StreamKind::GrantReservation => fold_with::<GrantReservationDecider>(events),
+        StreamKind::Policy => fold_with::<PolicyDecider>(events),
         StreamKind::MachineToken => fold_with::<MachineTokenDecider>(events),
         StreamKind::SigningKey => fold_with::<SigningKeyDecider>(events),
         StreamKind::ApiKey => fold_with::<ApiKeyDecider>(events),

@@ -8,6 +8,7 @@ mod clients;
 mod digest;
 mod grants;
 mod machine_tokens;
+mod policy;
 mod pool;
 mod signing_keys;
 mod state;
@@ -30,6 +31,7 @@ use grantlog_core::{
     domain::{
         ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
         grant::{FamilyNumber, Generation},
+        policy::PublishedPolicy,
     },
     keys::{KeyDirectory, SigningKeyEntry},
     protocol::Scope,
@@ -133,6 +135,17 @@ impl Live {
     /// A grant; None when there is none or it is revoked.
     pub fn grant(&self, grant_id: GrantId) -> Option<Arc<GrantView>> {
         self.read().grants.get(grant_id).cloned()
+    }
+
+    /// At most `limit` grants that follow this one, oldest first: a way through all of them that never holds the lock for
+    /// long.
+    pub fn grants_after(&self, after: Option<GrantId>, limit: usize) -> Vec<Arc<GrantView>> {
+        self.read().grants.after(after).take(limit).cloned().collect()
+    }
+
+    /// The policy in force; an empty one of version 0 before one is published.
+    pub fn policy(&self) -> Arc<PublishedPolicy> {
+        self.read().policy.current()
     }
 
     /// The grants of a subject, oldest first.

@@ -16,6 +16,7 @@ use super::{
     digest::Digest,
     grants::{Grants, Surroundings},
     machine_tokens::MachineTokens,
+    policy::PolicyModel,
     pool::Pool,
     signing_keys::SigningKeys,
 };
@@ -50,7 +51,12 @@ impl Fact {
 impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
-            StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
+            StreamKind::Client
+            | StreamKind::Grant
+            | StreamKind::Policy
+            | StreamKind::MachineToken
+            | StreamKind::SigningKey
+            | StreamKind::ApiKey => {}
             StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
@@ -80,6 +86,7 @@ pub struct State {
     unreadable: u64,
     pub(super) clients: Clients,
     pub(super) grants: Grants,
+    pub(super) policy: PolicyModel,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
     pub(super) signing_keys: SigningKeys,
@@ -140,6 +147,7 @@ impl State {
                 let mut around = Surroundings { time: at.time, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
+            Event::Policy(event) => self.policy.apply(&event, at.time),
             Event::MachineToken(event) => {
                 let Ok(id) = stream.key().parse::<MachineTokenId>() else { return self.unreadable += 1 };
                 self.machine_tokens.apply(id, event, at.time, &self.clients, &mut self.pool);
@@ -164,6 +172,7 @@ impl State {
                 self.grants.remove_client(&client_id);
             }
             StreamKind::Grant => drop(key.parse().map(|grant_id| self.grants.remove(grant_id))),
+            StreamKind::Policy => self.policy.remove(),
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),

@@ -13,16 +13,17 @@ fn fold(events: &[Arc<Recorded>]) -> State {
 /// A state with something of everything in it.
 fn full() -> State {
     use grantlog_core::{
-        domain::{ApiKeyId, StreamId, StreamKind},
+        domain::{ApiKeyId, StreamId, StreamKind, policy},
         protocol::AccessTokenFormat::Opaque,
     };
 
-    use crate::testing::{after, machine_issued, machine_token};
+    use crate::testing::{after, machine_issued, machine_token, policy_published};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &policy::stream(), policy_published(1))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
@@ -30,7 +31,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (1, "944a3ed291664478a42a606baf5988442ede9f04b5502d21312019d0e967e5a7"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (2, "944a3ed291664478a42a606baf5988442ede9f04b5502d21312019d0e967e5a7"));
 }
 
 #[test]

@@ -75,6 +75,14 @@ pub const EVENT_TYPES: &[EventType] = &[
         since: "0.1.0",
         meaning: "From here on this is the grant of the subject to the client.",
     },
+    // Each version is all of it.
+    EventType {
+        stream: StreamKind::Policy,
+        name: "policy.published",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "From here on this is the RBAC policy, as a whole.",
+    },
     begins(StreamKind::MachineToken, "machine_token.issued", "A machine client got an access token."),
     follows(StreamKind::MachineToken, "machine_token.revoked", "It is dead."),
     begins(StreamKind::SigningKey, "signing_key.generated", "The key was made and is published; it signs from a moment on."),
