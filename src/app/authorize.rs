@@ -13,7 +13,7 @@ use crate::{
             AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationRefusal, AuthorizationState, Basis,
             Conclusion, ConsentReason, Decision, DenialError, Judgement, Known, Next, Person, ResponseMode, Shown, conclude, judge, next,
         },
-        client::Client,
+        client::{Client, Standing},
         grant::{CodeBinding, EarlierConsent, GrantCommand, GrantRefusal, RecordConsent},
         grant_reservation::{self, Reserve},
         policy::PublishedPolicy,
@@ -116,6 +116,8 @@ pub struct AuthorizationView {
     pub next: Next,
     /// Who asks.
     pub client: ClientMetadata,
+    /// How the client came to be, and whether anybody vouches for it.
+    pub standing: Standing,
     /// The policy that it was judged by.
     pub policy: Arc<PublishedPolicy>,
     /// What follows from all that is known.
@@ -291,6 +293,7 @@ impl Authority {
             state,
             next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
+            standing: gathered.client.standing(),
             policy: gathered.policy,
             judgement,
             consent,
@@ -429,6 +432,10 @@ impl Authority {
         let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
         };
+        // Before there is a code: the lease of a client that somebody said yes to must not run out any more.
+        if !self.use_client(context, &parameters.client_id).await? {
+            return Err(UseCaseError::Refused(AuthorizeRefusal::ClientInactive));
+        }
         let consent = RecordConsent {
             subject: attested.subject,
             client_id: parameters.client_id.clone(),

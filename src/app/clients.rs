@@ -6,10 +6,10 @@ use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
         ClientId,
-        client::{Client, ClientCommand, ClientRefusal},
+        client::{Client, ClientCommand, ClientRefusal, Origin},
     },
     keys::{self, Secret, SecretHash},
-    protocol::{ClientAuthenticationMethod, ClientMetadata},
+    protocol::ClientMetadata,
 };
 
 /// What every client id of ours begins with, and no person's id may.
@@ -31,12 +31,8 @@ impl Authority {
         metadata: ClientMetadata,
     ) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
         let client_id = ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
-        let secret = match metadata.token_endpoint_auth_method {
-            ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => Some(self.new_client_secret()),
-            ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => None,
-        };
-        let (secret, hash) = secret.unzip();
-        self.execute_client(context, &client_id, ClientCommand::Register { metadata, secret: hash }).await?;
+        let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret()).unzip();
+        self.execute_client(context, &client_id, ClientCommand::Register { metadata, secret: hash, origin: Origin::default() }).await?;
         Ok(RegisteredClient { client_id, secret })
     }
 
@@ -63,6 +59,37 @@ impl Authority {
     /// Ends a client for good.
     pub async fn delete_client(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
         self.execute_client(context, client_id, ClientCommand::Delete).await
+    }
+
+    /// Vouches for a client that registered itself.
+    pub async fn verify_client(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::Verify).await
+    }
+
+    /// Vouches for it no more.
+    pub async fn withdraw_client_verification(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::WithdrawVerification).await
+    }
+
+    /// Ends a client for good if its lease is over. False: it is not.
+    pub async fn delete_lapsed_client(&self, context: &Context, client_id: &ClientId) -> Result<bool, Trouble> {
+        match self.clients.execute(&self.outside, context, &client_id.stream(), &ClientCommand::DeleteIfLapsed).await {
+            Ok(executed) => Ok(!executed.events.is_empty()),
+            Err(UseCaseError::Refused(_)) => Ok(false),
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
+    /// Records the first use of a client whose lease waits for it. False: it does not exist any more.
+    pub(super) async fn use_client(&self, context: &Context, client_id: &ClientId) -> Result<bool, Trouble> {
+        if !self.client(client_id).await?.standing().awaits_use() {
+            return Ok(true);
+        }
+        match self.execute_client(context, client_id, ClientCommand::Use).await {
+            Ok(()) => Ok(true),
+            Err(UseCaseError::Refused(_)) => Ok(false),
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+        }
     }
 
     /// Makes a second secret, good beside the first. It is shown this once.

@@ -56,6 +56,12 @@ async fn disconnect(server: &TestServer, client: &Value) {
     server.call("consent", Method::DELETE, &path, None).await.expect(204);
 }
 
+/// The error that the client gets when nothing may be shown; None when it gets a code.
+async fn silent(server: &TestServer, client: &Value, scope: &str) -> Option<String> {
+    let request = Authorization::of(server, client, scope).with("prompt", "none").start().await;
+    parameters_of(&request["redirect_to"]).remove("error")
+}
+
 fn because(reason: &str) -> Option<String> {
     Some(reason.to_owned())
 }
@@ -226,18 +232,14 @@ async fn oidc_core_3_1_2_6_whoever_would_be_asked_gets_an_error_when_nothing_may
     let server = TestServer::start().await;
     let [first_party, _] = clients(&server, FirstParty, json!({})).await;
     let [third_party, _] = clients(&server, ThirdParty, json!({})).await;
-    let silent = |client: &Value, scope: &str| {
-        let authorization = Authorization::of(&server, client, scope).with("prompt", "none");
-        async move { parameters_of(&authorization.start().await["redirect_to"]).get("error").cloned() }
-    };
-    assert_eq!(silent(&first_party, "openid").await, None);
-    assert_eq!(silent(&first_party, "openid offline_access").await, because("consent_required"));
-    assert_eq!(silent(&third_party, "openid").await, because("consent_required"));
+    assert_eq!(silent(&server, &first_party, "openid").await, None);
+    assert_eq!(silent(&server, &first_party, "openid offline_access").await, because("consent_required"));
+    assert_eq!(silent(&server, &third_party, "openid").await, because("consent_required"));
     Authorization::of(&server, &third_party, "openid").code().await;
-    assert_eq!(silent(&third_party, "openid").await, None);
-    assert_eq!(silent(&third_party, "openid profile").await, because("consent_required"));
+    assert_eq!(silent(&server, &third_party, "openid").await, None);
+    assert_eq!(silent(&server, &third_party, "openid profile").await, because("consent_required"));
     disconnect(&server, &third_party).await;
-    assert_eq!(silent(&third_party, "openid").await, because("consent_required"));
+    assert_eq!(silent(&server, &third_party, "openid").await, because("consent_required"));
 }
 
 // Consent that grows old

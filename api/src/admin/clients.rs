@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use grantlog_core::{
     app::UseCaseError,
-    domain::{ClientId, client::ClientRefusal},
+    domain::{
+        ClientId, Timestamp,
+        client::{ClientRefusal, Registration},
+    },
     protocol::{
         ClientMetadata,
         client_metadata::{ClientMetadataInput, MetadataProblem},
@@ -37,6 +40,9 @@ pub const SECRET_ROTATION: &str = "/v1/clients/{client_id}/secret-rotation";
 /// The second secret becomes the only one.
 pub const SECRET_ROTATION_COMPLETE: &str = "/v1/clients/{client_id}/secret-rotation/complete";
 
+/// Vouch for a client.
+pub const VERIFY: &str = "/v1/clients/{client_id}/verify";
+
 /// A client.
 #[derive(Serialize, ToSchema)]
 pub struct Client {
@@ -52,6 +58,16 @@ pub struct Client {
     secret_rotation_underway: bool,
     /// When it was registered (RFC 3339, UTC).
     registered_at: String,
+    /// How it came to be registered.
+    registration: Registration,
+    /// Whether an administrator vouches for it. Administrators vouch for what they register themselves.
+    verified: bool,
+    /// Until when it may go unused (RFC 3339, UTC); then it lapses. Absent when it may do so for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_until: Option<String>,
+    /// Whether it was ever used; known of clients with a lease only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<bool>,
     /// What is registered about it.
     #[serde(flatten)]
     metadata: ClientMetadata,
@@ -91,6 +107,10 @@ impl Client {
             state: if view.suspended { ClientState::Suspended } else { ClientState::Active },
             secret_rotation_underway: view.has_next_secret,
             registered_at: view.registered_at.to_rfc3339(),
+            registration: view.standing.registration(),
+            verified: view.standing.is_verified(),
+            lease_until: view.standing.lease_until().map(Timestamp::to_rfc3339),
+            used: view.standing.lease_until().map(|_| view.standing.is_used()),
             metadata: view.metadata.clone(),
         }
     }
@@ -116,14 +136,17 @@ pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
 
 /// List clients.
 #[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
-    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200)),
+    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200), ("registration" = Option<Registration>, Query, description = "Only those that came to be registered in this way.")),
     responses((status = 200, description = "A page of clients.", body = ClientPage), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
-    let page =
-        app.live.clients(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
+    let registration = registration(&request)?;
+    let page = app
+        .live
+        .clients(cursor.as_deref(), limit, registration, app.authority.now())
+        .map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
     let clients = page.clients.iter().map(|view| Client::of(view, None)).collect();
     Ok(reply::ok(&ClientPage { clients, next_cursor: page.next }))
 }
@@ -212,13 +235,43 @@ pub async fn cancel_secret_rotation(app: App, request: Request) -> Result<Respon
     Ok(positioned(reply::no_content(), &context))
 }
 
+/// Vouch for a client that registered itself: consent pages show it as verified, and it never lapses.
+///
+/// A client that later changes what it says of itself is not verified any more.
+#[utoipa::path(post, path = VERIFY, tag = "clients", operation_id = "verifyClient", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn verify(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let (id, context) = (client_id(&request)?, acting_as(&key, &request));
+    app.authority.verify_client(&context, &id).await.map_err(refused)?;
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+}
+
+/// Vouch for a client no more.
+#[utoipa::path(delete, path = VERIFY, tag = "clients", operation_id = "withdrawClientVerification", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 200, description = "The client.", body = Client), (status = 409, description = "An administrator registered the client.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn withdraw_verification(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let (id, context) = (client_id(&request)?, acting_as(&key, &request));
+    app.authority.withdraw_client_verification(&context, &id).await.map_err(refused)?;
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+}
+
+fn registration(request: &Request) -> Result<Option<Registration>, Problem> {
+    let Some(text) = request.query_param("registration")? else { return Ok(None) };
+    let known = Registration::ALL.into_iter().find(|registration| registration.as_str() == text);
+    let names = || Registration::ALL.map(Registration::as_str).join(", ");
+    known.map(Some).ok_or_else(|| Problem::invalid_field("registration", format!("It must be one of {}.", names())))
+}
+
 /// A text that no client can have as id names none.
 fn client_id(request: &Request) -> Result<ClientId, Problem> {
     parse_client_id(request.param("client_id")?).ok_or_else(|| Problem::not_found("There is no such client."))
 }
 
 fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
-    app.live.client(id).ok_or_else(|| Problem::not_found("There is no such client."))
+    let found = app.live.client(id).filter(|client| !client.standing.is_lapsed(app.authority.now()));
+    found.ok_or_else(|| Problem::not_found("There is no such client."))
 }
 
 fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {

@@ -7,9 +7,10 @@ use grantlog_core::{
     domain::{
         AuthorizationId, Timestamp,
         authorization::{AuthorizationState, ConsentReason, Decision, DenialCause, Next, Prompt, ResponseMode, ScopeVerdict},
+        client::Registration,
         policy::Obstacle,
     },
-    protocol::{ClientMetadata, ClientType},
+    protocol::ClientType,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -86,6 +87,7 @@ pub enum State {
 
 /// The client, safe to display: first where the browser will be sent, then what the client calls itself.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestingClient)]
 pub struct Client {
     /// The host that the browser will be sent to; show it first.
     #[schema(example = "app.example.com")]
@@ -111,14 +113,6 @@ pub struct Client {
     pub registration: Registration,
     /// Whether an administrator vouches for it.
     pub verified: bool,
-}
-
-/// How a client was registered.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Registration {
-    /// By an administrator.
-    Administrator,
 }
 
 /// One scope that is asked for.
@@ -209,7 +203,7 @@ impl AuthorizationRequest {
             },
             next: view.next,
             client: parameters
-                .map(|parameters| Client::of(parameters.client_id.as_str(), &view.client, parameters.redirect_uri.host_for_display())),
+                .map(|parameters| Client::of(parameters.client_id.as_str(), view, parameters.redirect_uri.host_for_display())),
             scopes: view.judgement.scopes.iter().map(|verdict| requested_scope(app, view, verdict)).collect(),
             hints: parameters
                 .map(|parameters| Hints {
@@ -266,7 +260,8 @@ impl AuthorizationRequest {
 }
 
 impl Client {
-    fn of(client_id: &str, metadata: &ClientMetadata, redirect_host: String) -> Self {
+    fn of(client_id: &str, view: &AuthorizationView, redirect_host: String) -> Self {
+        let metadata = &view.client;
         Self {
             redirect_host,
             client_id: client_id.to_owned(),
@@ -277,8 +272,8 @@ impl Client {
             tos_uri: metadata.tos_uri.clone(),
             client_type: metadata.client_type,
             public: metadata.is_public(),
-            registration: Registration::Administrator,
-            verified: true,
+            registration: view.standing.registration(),
+            verified: view.standing.is_verified(),
         }
     }
 }

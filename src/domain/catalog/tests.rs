@@ -23,6 +23,7 @@ use crate::{
         authorization::{
             Authentication, AuthorizationParameters, Basis, ConsentReason, DenialCause, DenialError, Prompt, ResponseMode, Shown,
         },
+        client::Registration,
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
         policy::PolicyDocument,
     },
@@ -63,6 +64,10 @@ wire_names! {
         SecretRotationCancelled => "client.secret_rotation_cancelled",
         Suspended => "client.suspended",
         Resumed => "client.resumed",
+        Used => "client.used",
+        LeaseExtended => "client.lease_extended",
+        Verified => "client.verified",
+        VerificationWithdrawn => "client.verification_withdrawn",
         Deleted => "client.deleted",
     },
     Authorization {
@@ -324,9 +329,19 @@ fn samples() -> Vec<(&'static str, Event)> {
 fn client_samples() -> Vec<(&'static str, Event)> {
     use ClientEvent as E;
     let samples = [
-        ("client/registered", E::Registered { metadata: calendar(), secret: Some(text(SECRET_HASH)) }),
-        ("client/registered.first_party", E::Registered { metadata: workspace(), secret: None }),
-        ("client/registered.minimal", E::Registered { metadata: machine(), secret: None }),
+        ("client/registered", E::registered(calendar(), Some(text(SECRET_HASH)))),
+        ("client/registered.first_party", E::registered(workspace(), None)),
+        ("client/registered.minimal", E::registered(machine(), None)),
+        (
+            "client/registered.by_itself",
+            E::Registered {
+                metadata: calendar(),
+                secret: Some(text(SECRET_HASH)),
+                registration: Registration::Dynamic,
+                lease_until: Some(LATER),
+                registration_access_token: Some(text(SECRET_HASH)),
+            },
+        ),
         ("client/updated", E::Updated { metadata: calendar() }),
         ("client/updated.minimal", E::Updated { metadata: machine() }),
         ("client/secret_rotation_started", E::SecretRotationStarted { secret: text(SECRET_HASH) }),
@@ -334,6 +349,10 @@ fn client_samples() -> Vec<(&'static str, Event)> {
         ("client/secret_rotation_cancelled", E::SecretRotationCancelled {}),
         ("client/suspended", E::Suspended {}),
         ("client/resumed", E::Resumed {}),
+        ("client/used", E::Used {}),
+        ("client/lease_extended", E::LeaseExtended { lease_until: LATER }),
+        ("client/verified", E::Verified {}),
+        ("client/verification_withdrawn", E::VerificationWithdrawn {}),
         ("client/deleted", E::Deleted {}),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
