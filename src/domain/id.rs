@@ -105,6 +105,8 @@ pub enum StreamKind {
     SigningKey,
     /// An API key.
     ApiKey,
+    /// An idempotency key that was used.
+    IdempotencyKey,
     /// A person.
     Subject,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
@@ -122,6 +124,7 @@ impl StreamKind {
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
+        Self::IdempotencyKey,
         Self::Subject,
         Self::ClientAssertion,
     ];
@@ -137,6 +140,7 @@ impl StreamKind {
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
+            Self::IdempotencyKey => "idempotency_key",
             Self::Subject => "subject",
             Self::ClientAssertion => "client_assertion",
         }

@@ -74,6 +74,8 @@ problem_codes! {
         "The decision names scopes that the person can't grant; the member `scopes` lists them. The authorization request says why, and is still to be decided.";
     RequiredScopeMissing "required_scope_missing" UNPROCESSABLE_ENTITY "The client needs more"
         "The decision leaves out scopes that the client is of no use without; the member `scopes` lists them. Grant them too, or deny.";
+    IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key means another request"
+        "The header `Idempotency-Key` has a key that the caller used for another operation or another body less than a day ago. A new request needs a new key.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
         "The caller exceeds its rate. Wait as long as `Retry-After` says; `RateLimit-Policy` tells the rate.";
     Internal "internal" INTERNAL_SERVER_ERROR "A bug in grantlog"

@@ -57,7 +57,11 @@ impl Content {
             | StreamKind::MachineToken
             | StreamKind::SigningKey
             | StreamKind::ApiKey => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -157,7 +161,11 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::Subject(_) | Event::ClientAssertion(_) => {}
+            Event::Authorization(_)
+            | Event::GrantReservation(_)
+            | Event::IdempotencyKey(_)
+            | Event::Subject(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -176,7 +184,11 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {}
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {}
         }
     }
 
