@@ -62,10 +62,6 @@ async fn silent(server: &TestServer, client: &Value, scope: &str) -> Option<Stri
     parameters_of(&request["redirect_to"]).remove("error")
 }
 
-fn because(reason: &str) -> Option<String> {
-    Some(reason.to_owned())
-}
-
 // First party
 
 #[tokio::test]
@@ -83,7 +79,7 @@ async fn first_party_with_offline_access_is_asked_once() {
     let server = TestServer::start().await;
     for client in clients(&server, FirstParty, json!({})).await {
         let authorization = Authorization::of(&server, &client, "openid offline_access");
-        assert_eq!(asked(&authorization).await, because("offline_access"));
+        assert_eq!(asked(&authorization).await.as_deref(), Some("offline_access"));
         authorization.code().await;
         assert_eq!(asked(&authorization).await, None);
     }
@@ -104,9 +100,9 @@ async fn first_party_that_may_bypass_it_is_not_asked_for_offline_access() {
 async fn third_party_is_asked_the_first_time() {
     let server = TestServer::start().await;
     for client in clients(&server, ThirdParty, json!({})).await {
-        assert_eq!(asked(&Authorization::of(&server, &client, "openid")).await, because("first_time"));
+        assert_eq!(asked(&Authorization::of(&server, &client, "openid")).await.as_deref(), Some("first_time"));
         // Whoever says no, or nothing, was not asked for good.
-        assert_eq!(asked(&Authorization::of(&server, &client, "openid")).await, because("first_time"));
+        assert_eq!(asked(&Authorization::of(&server, &client, "openid")).await.as_deref(), Some("first_time"));
     }
 }
 
@@ -137,7 +133,7 @@ async fn third_party_with_added_scopes_is_asked_for_those() {
         Authorization::of(&server, &client, "openid profile").code().await;
         let more = Authorization::of(&server, &client, "openid notes.read");
         let request = more.start().await;
-        assert_eq!(reason(&request), because("scopes_added"));
+        assert_eq!(reason(&request).as_deref(), Some("scopes_added"));
         let new: Vec<_> = request["scopes"].as_array().unwrap().iter().filter(|scope| scope["already_granted"] == false).collect();
         assert_eq!(new.iter().map(|scope| scope["scope"].as_str().unwrap()).collect::<Vec<_>>(), ["notes.read"]);
         more.code().await;
@@ -153,7 +149,7 @@ async fn what_the_person_left_out_is_asked_for_again() {
         let authorization = Authorization::of(&server, &client, "openid profile");
         approve(&server, &authorization, &["openid"]).await;
         assert_eq!(asked(&Authorization::of(&server, &client, "openid")).await, None);
-        assert_eq!(asked(&authorization).await, because("scopes_added"));
+        assert_eq!(asked(&authorization).await.as_deref(), Some("scopes_added"));
     }
 }
 
@@ -163,7 +159,7 @@ async fn third_party_with_offline_access_is_asked_every_time() {
     for client in clients(&server, ThirdParty, json!({})).await {
         let authorization = Authorization::of(&server, &client, "openid offline_access");
         authorization.code().await;
-        assert_eq!(asked(&authorization).await, because("offline_access"));
+        assert_eq!(asked(&authorization).await.as_deref(), Some("offline_access"));
         assert_eq!(asked(&Authorization::of(&server, &client, "openid")).await, None);
     }
 }
@@ -173,7 +169,7 @@ async fn third_party_with_offline_access_is_not_asked_again_when_it_is_remembere
     let server = TestServer::start_with(|settings| settings.remember_offline_access = true, |_| {}).await;
     for client in clients(&server, ThirdParty, json!({})).await {
         let authorization = Authorization::of(&server, &client, "openid offline_access");
-        assert_eq!(asked(&authorization).await, because("first_time"));
+        assert_eq!(asked(&authorization).await.as_deref(), Some("first_time"));
         authorization.code().await;
         assert_eq!(asked(&authorization).await, None);
     }
@@ -196,7 +192,10 @@ async fn oidc_core_3_1_2_1_prompt_consent_asks_whatever_was_agreed() {
     for whose in [FirstParty, ThirdParty] {
         for client in clients(&server, whose, json!({})).await {
             Authorization::of(&server, &client, "openid").code().await;
-            assert_eq!(asked(&Authorization::of(&server, &client, "openid").with("prompt", "consent")).await, because("prompt_consent"));
+            assert_eq!(
+                asked(&Authorization::of(&server, &client, "openid").with("prompt", "consent")).await.as_deref(),
+                Some("prompt_consent")
+            );
         }
     }
 }
@@ -206,7 +205,7 @@ async fn oidc_core_3_1_2_1_prompt_consent_asks_those_too_who_may_bypass_offline_
     let server = TestServer::start().await;
     for client in clients(&server, FirstParty, json!({"bypass_consent_for_offline_access": true})).await {
         let authorization = Authorization::of(&server, &client, "openid offline_access").with("prompt", "consent");
-        assert_eq!(asked(&authorization).await, because("prompt_consent"));
+        assert_eq!(asked(&authorization).await.as_deref(), Some("prompt_consent"));
     }
 }
 
@@ -219,7 +218,7 @@ async fn after_a_revocation_everybody_is_asked_and_it_is_not_the_first_time() {
             authorization.code().await;
             disconnect(&server, &client).await;
             let request = authorization.start().await;
-            assert_eq!(reason(&request), because("revoked"), "{whose:?}");
+            assert_eq!(reason(&request).as_deref(), Some("revoked"), "{whose:?}");
             assert!(request["scopes"].as_array().unwrap().iter().all(|scope| scope["already_granted"] == false), "{request}");
             authorization.code().await;
             assert_eq!(asked(&authorization).await, None, "{whose:?}");
@@ -233,13 +232,13 @@ async fn oidc_core_3_1_2_6_whoever_would_be_asked_gets_an_error_when_nothing_may
     let [first_party, _] = clients(&server, FirstParty, json!({})).await;
     let [third_party, _] = clients(&server, ThirdParty, json!({})).await;
     assert_eq!(silent(&server, &first_party, "openid").await, None);
-    assert_eq!(silent(&server, &first_party, "openid offline_access").await, because("consent_required"));
-    assert_eq!(silent(&server, &third_party, "openid").await, because("consent_required"));
+    assert_eq!(silent(&server, &first_party, "openid offline_access").await.as_deref(), Some("consent_required"));
+    assert_eq!(silent(&server, &third_party, "openid").await.as_deref(), Some("consent_required"));
     Authorization::of(&server, &third_party, "openid").code().await;
     assert_eq!(silent(&server, &third_party, "openid").await, None);
-    assert_eq!(silent(&server, &third_party, "openid profile").await, because("consent_required"));
+    assert_eq!(silent(&server, &third_party, "openid profile").await.as_deref(), Some("consent_required"));
     disconnect(&server, &third_party).await;
-    assert_eq!(silent(&server, &third_party, "openid").await, because("consent_required"));
+    assert_eq!(silent(&server, &third_party, "openid").await.as_deref(), Some("consent_required"));
 }
 
 // Consent that grows old
@@ -263,7 +262,7 @@ async fn third_party_is_asked_again_when_the_consent_is_too_old() {
         // What passed without asking has not made it younger.
         server.advance(1);
         let request = ask().start().await;
-        assert_eq!(reason(&request), because("consent_expired"));
+        assert_eq!(reason(&request).as_deref(), Some("consent_expired"));
         assert!(request["scopes"].as_array().unwrap().iter().all(|scope| scope["already_granted"] == false), "{request}");
         ask().code().await;
         server.advance(LIFETIME - 1);
@@ -280,7 +279,7 @@ async fn each_scope_is_as_old_as_the_consent_to_it() {
         Authorization::of(&server, &client, "openid profile").code().await;
         server.advance(LIFETIME / 2);
         assert_eq!(asked(&Authorization::of(&server, &client, "profile")).await, None);
-        assert_eq!(asked(&Authorization::of(&server, &client, "openid profile")).await, because("consent_expired"));
+        assert_eq!(asked(&Authorization::of(&server, &client, "openid profile")).await.as_deref(), Some("consent_expired"));
     }
 }
 
@@ -291,7 +290,7 @@ async fn first_party_is_asked_again_for_offline_access_when_the_consent_is_too_o
         let ask = |scope: &str| Authorization::of(&server, &client, scope);
         ask("openid offline_access").code().await;
         server.advance(LIFETIME);
-        assert_eq!(asked(&ask("openid offline_access")).await, because("consent_expired"));
+        assert_eq!(asked(&ask("openid offline_access")).await.as_deref(), Some("consent_expired"));
         assert_eq!(asked(&ask("openid")).await, None);
     }
 }
@@ -353,7 +352,7 @@ async fn third_party_that_shows_another_face_is_asked_for_again() {
         ask().code().await;
         for change in &changes {
             server.change(&client, change.clone()).await;
-            assert_eq!(asked(&ask()).await, because("client_changed"), "{change}");
+            assert_eq!(asked(&ask()).await.as_deref(), Some("client_changed"), "{change}");
             ask().code().await;
             assert_eq!(asked(&ask()).await, None, "{change}");
         }

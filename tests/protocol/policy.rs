@@ -24,6 +24,11 @@ pub fn document() -> Value {
     })
 }
 
+/// A policy that permits nothing.
+fn nothing() -> Value {
+    json!({"resources": [], "roles": [], "scopes": []})
+}
+
 pub async fn publish(server: &TestServer, document: &Value) -> Answer {
     server.admin(Method::PUT, "/v1/policy", Some(&json!({"document": document}))).await
 }
@@ -102,9 +107,9 @@ async fn a_policy_is_published_only_after_the_version_that_its_author_saw() {
         async move { server.admin(Method::PUT, "/v1/policy", Some(&body)).await }
     };
     put(0, document()).await.expect(200);
-    let problem = put(0, json!({})).await.expect_problem(409, "conflict");
+    let problem = put(0, nothing()).await.expect_problem(409, "conflict");
     assert_eq!((&problem["field"], &problem["version"]), (&json!("expected_version"), &json!(1)));
-    assert_eq!(put(1, json!({})).await.expect(200)["version"], 2);
+    assert_eq!(put(1, nothing()).await.expect(200)["version"], 2);
 }
 
 #[tokio::test]
@@ -157,9 +162,19 @@ async fn every_mistake_is_named_at_once_with_its_place_in_the_body() {
 #[tokio::test]
 async fn a_member_that_is_not_known_is_named() {
     let server = TestServer::start().await;
-    let body = json!({"document": {"scopes": [{"scope": "a", "description": "A", "permisions": []}]}});
+    let body = json!({"document": {"resources": [], "roles": [], "scopes": [{"scope": "a", "description": "A", "permisions": []}]}});
     let problem = server.admin(Method::PUT, "/v1/policy", Some(&body)).await.expect_problem(400, "invalid_json");
     assert_eq!(problem["field"], "document.scopes[0].permisions");
+}
+
+#[tokio::test]
+async fn a_list_that_is_left_out_takes_nothing_away() {
+    let (server, _) = setup().await;
+    for name in ["resources", "roles", "scopes"] {
+        let problem = publish(&server, &merged(document(), json!({name: null}))).await.expect_problem(400, "invalid_json");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(name)), "{problem}");
+    }
+    assert_eq!(read(&server, "/v1/policy").await["version"], 1);
 }
 
 #[tokio::test]
@@ -217,12 +232,14 @@ async fn a_dry_run_is_checked_like_a_publication() {
         let server = &server;
         async move { server.admin(Method::PUT, &format!("/v1/policy{query}"), Some(&body)).await }
     };
-    put("?dry_run=true", json!({"document": {"roles": [{"role": ""}]}})).await.expect_problem(422, "invalid_policy");
-    put("?dry_run=true", json!({"document": {}, "expected_version": 7})).await.expect_problem(409, "conflict");
-    assert_eq!(put("?dry_run=1", json!({"document": {}})).await.expect_problem(400, "invalid_field")["field"], "dry_run");
+    put("?dry_run=true", json!({"document": {"resources": [], "roles": [{"role": ""}], "scopes": []}}))
+        .await
+        .expect_problem(422, "invalid_policy");
+    put("?dry_run=true", json!({"document": nothing(), "expected_version": 7})).await.expect_problem(409, "conflict");
+    assert_eq!(put("?dry_run=1", json!({"document": nothing()})).await.expect_problem(400, "invalid_field")["field"], "dry_run");
     let same = put("?dry_run=true", json!({"document": document()})).await.expect(200);
     assert_eq!(same, json!({"version": 1, "scopes": [], "roles": [], "grants": [], "grants_affected": 0}));
-    assert_eq!(put("?dry_run=false", json!({"document": {}})).await.expect(200)["version"], 2);
+    assert_eq!(put("?dry_run=false", json!({"document": nothing()})).await.expect(200)["version"], 2);
 }
 
 // Scopes

@@ -160,7 +160,7 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
 /// It is checked as a whole. With `dry_run=true` nothing is published: the answer says what would change, and for whom.
 #[utoipa::path(put, path = POLICY, tag = "policy", operation_id = "publishPolicy", security(("ApiKey" = ["admin"])),
     params(("dry_run" = Option<bool>, Query, description = "Whether only to say what would change.")),
-    request_body(content = PublishPolicy, example = json!({"expected_version": 2, "document": {
+    request_body(content = PublishPolicy, example = json!({"expected_version": 0, "document": {
         "resources": [{"resource": "documents", "description": "What people write", "actions": ["read", "write"]}],
         "roles": [{"role": "editor", "description": "Writes", "permissions": [{"resource": "documents", "actions": ["*"]}]}],
         "scopes": [{"scope": "documents.read", "description": "Read your documents", "descriptions": {"de": "Deine Dokumente lesen"},

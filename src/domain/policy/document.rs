@@ -7,20 +7,18 @@ pub const ALL_ACTIONS: &str = "*";
 
 /// The policy as it is written and published, as a whole.
 ///
-/// A member that is not known is an error, in a request and in the log: a policy that is understood in part could permit
+/// All three lists are there, so that leaving one out by mistake does not take everything away. A member that is not known
+/// is an error, in a request and in the log: a policy that is understood in part could permit
 /// more than it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDocument {
     /// What there is to protect, and what can be done with it.
-    #[serde(default)]
     pub resources: Vec<PolicyResource>,
     /// What people may do.
-    #[serde(default)]
     pub roles: Vec<PolicyRole>,
     /// What people can let clients do for them.
-    #[serde(default)]
     pub scopes: Vec<PolicyScope>,
 }
 
