@@ -4,7 +4,7 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, policy, signing_keys},
+    admin::{api_keys, clients, grants, organizations, policy, signing_keys, subjects},
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
@@ -39,6 +39,14 @@ use crate::{
         policy::publish,
         policy::versions,
         policy::version,
+        subjects::revoke_all_grants,
+        subjects::end_sessions,
+        subjects::leave_organization,
+        organizations::read_policy,
+        organizations::set_policy,
+        organizations::list,
+        organizations::read,
+        organizations::disconnect,
         clients::register,
         clients::list,
         clients::read,
@@ -92,6 +100,14 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::PUT, policy::POLICY, policy::publish).body_limit(policy::BODY_LIMIT))
         .route(Method::GET, policy::VERSIONS, policy::versions)
         .route(Method::GET, policy::VERSION, policy::version)
+        .with(Route::new(Method::DELETE, grants::COLLECTION, subjects::revoke_all_grants).unlimited())
+        .with(Route::new(Method::DELETE, subjects::SESSIONS, subjects::end_sessions).unlimited())
+        .with(Route::new(Method::DELETE, subjects::MEMBERSHIP, subjects::leave_organization).unlimited())
+        .with(Route::new(Method::GET, organizations::POLICY, organizations::read_policy).unlimited())
+        .with(Route::new(Method::PUT, organizations::POLICY, organizations::set_policy).unlimited())
+        .with(Route::new(Method::GET, organizations::COLLECTION, organizations::list).unlimited())
+        .with(Route::new(Method::GET, organizations::ITEM, organizations::read).unlimited())
+        .with(Route::new(Method::DELETE, organizations::ITEM, organizations::disconnect).unlimited())
         .route(Method::POST, clients::COLLECTION, clients::register)
         .route(Method::GET, clients::COLLECTION, clients::list)
         .route(Method::GET, clients::ITEM, clients::read)

@@ -20,7 +20,11 @@ use grantlog_api::{
     serve::ServeOptions,
     site::SiteOptions,
 };
-use grantlog_core::{app::Settings, domain::Seconds, protocol::ScopeToken};
+use grantlog_core::{
+    app::Settings,
+    domain::{Seconds, subject::RoleChangeEffect},
+    protocol::ScopeToken,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +56,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Authorization requests and consent.
     pub authorization: Authorization,
+    /// People whose roles change.
+    pub subjects: Subjects,
     /// Signing keys.
     pub signing_keys: SigningKeys,
     /// How much of what is let in.
@@ -94,6 +100,14 @@ pub struct Authorization {
     pub remember_offline_access: bool,
     /// For how long a consent holds, in seconds; absent: until it is revoked.
     pub consent_lifetime: Option<u32>,
+}
+
+/// People whose roles change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Subjects {
+    /// What a change of somebody's roles or memberships, said by the application, does to their grants.
+    pub on_role_change: RoleChangeEffect,
 }
 
 /// Signing keys. Times are seconds.
@@ -179,6 +193,7 @@ impl Default for Config {
             scopes: standard_scopes(),
             tokens: Tokens::default(),
             authorization: Authorization::default(),
+            subjects: Subjects::default(),
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
@@ -204,6 +219,12 @@ impl Default for Tokens {
 impl Default for Authorization {
     fn default() -> Self {
         Self { request_lifetime: 600, acr_values_supported: Vec::new(), remember_offline_access: false, consent_lifetime: None }
+    }
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self { on_role_change: RoleChangeEffect::Narrow }
     }
 }
 
@@ -367,6 +388,7 @@ impl Config {
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
             consent_lifetime: self.authorization.consent_lifetime.map(Seconds),
+            on_role_change: self.subjects.on_role_change,
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
         }

@@ -9,12 +9,15 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod directory;
 pub mod idempotency;
 pub mod issue;
+pub mod organizations;
 pub mod policy;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;
+pub mod subjects;
 
 use std::sync::Arc;
 
@@ -22,12 +25,21 @@ pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, policy::PolicyDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider,
+        Seconds,
+        api_key::ApiKeyDecider,
+        authorization::AuthorizationDecider,
+        client::ClientDecider,
+        client_assertion::ClientAssertionDecider,
+        grant::GrantDecider,
+        grant_reservation::GrantReservationDecider,
+        idempotency_key::IdempotencyKeyDecider,
+        machine_token::MachineTokenDecider,
+        organization::OrganizationDecider,
+        policy::PolicyDecider,
+        signing_key::SigningKeyDecider,
+        subject::{RoleChangeEffect, SubjectDecider},
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -55,6 +67,8 @@ pub struct Settings {
     pub remember_offline_access: bool,
     /// For how long a consent holds; None: until it is revoked.
     pub consent_lifetime: Option<Seconds>,
+    /// What a change of somebody's roles or memberships does to their grants.
+    pub on_role_change: RoleChangeEffect,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -88,6 +102,7 @@ pub struct Authority {
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
     idempotency_keys: Streams<IdempotencyKeyDecider>,
+    organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
@@ -99,14 +114,14 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(settings: Settings, outside: Outside, vault: Vault, key_directory: Arc<dyn KeyDirectory>) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
+            seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            seeds: SeedMaker::new(master_key),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
@@ -118,6 +133,7 @@ impl Authority {
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
             idempotency_keys: Streams::new(1_000),
+            organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
-    policy::PolicyEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
+    organization::OrganizationEvent, policy::PolicyEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -31,6 +31,8 @@ pub enum Event {
     ApiKey(ApiKeyEvent),
     /// Of an idempotency key.
     IdempotencyKey(IdempotencyKeyEvent),
+    /// Of an organization.
+    Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
     /// Of a client assertion.
@@ -123,6 +125,7 @@ catalog! {
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
     IdempotencyKey: IdempotencyKeyEvent,
+    Organization: OrganizationEvent,
     Subject: SubjectEvent,
     ClientAssertion: ClientAssertionEvent,
 }

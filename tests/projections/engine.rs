@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use grantlog_core::{
     app::{Authority, Context, Outside, Settings, clock::ManualClock, entropy::SystemEntropy},
-    domain::{Seconds, StreamId, Timestamp},
+    domain::{Seconds, StreamId, Timestamp, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, SqliteStore, StoreError},
 };
@@ -48,7 +48,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Authority::new(settings(), outside, vault, &master_key, runner.live());
+        let authority = Authority::new(settings(), outside, vault, runner.live());
         authority.ensure_signing_keys(&Context::system()).await.expect("keys are made");
         Self { authority, store, clock, runner }
     }
@@ -89,6 +89,7 @@ fn settings() -> Settings {
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
         consent_lifetime: None,
+        on_role_change: RoleChangeEffect::Narrow,
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),
     }

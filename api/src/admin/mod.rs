@@ -3,8 +3,10 @@
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
+pub mod organizations;
 pub mod policy;
 pub mod signing_keys;
+pub mod subjects;
 
 use grantlog_core::domain::api_key::Role;
 

@@ -17,13 +17,17 @@ fn full() -> State {
         protocol::AccessTokenFormat::Opaque,
     };
 
-    use crate::testing::{after, machine_issued, machine_token, policy_published};
+    use grantlog_core::domain::subject::RoleChangeEffect;
+
+    use crate::testing::{acme, after, machine_issued, machine_token, policy_published, policy_set, roles_set, subject};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
         .at(START, &policy::stream(), policy_published(1))
+        .at(START, &acme().stream(), policy_set("none_allowed"))
+        .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
@@ -31,7 +35,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (3, "44bfa8baca620a8a2fffb9fe8de0b1bad0181adef4bcde4c89a9c7967b4c900e"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (4, "d02ee7bcf7dabbc77e23a33745dd8be5d9964dd0b729429334b08651c5fceda8"));
 }
 
 #[test]
