@@ -20,6 +20,7 @@ pub mod issue;
 mod issuer_keys;
 pub mod organizations;
 pub mod pages;
+pub mod policy;
 pub mod recognise;
 pub mod register_itself;
 pub mod resource_servers;
@@ -52,6 +53,7 @@ use crate::{
         initial_access_token::InitialAccessTokenDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
+        policy::PolicyDecider,
         resource_server::ResourceServerDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
@@ -84,6 +86,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// For how long a consent holds; None: until it is revoked.
+    pub consent_lifetime: Option<Seconds>,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
     /// Whether and how clients register themselves.
@@ -120,6 +124,7 @@ pub struct Authority {
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
+    policies: Streams<PolicyDecider>,
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
@@ -164,6 +169,7 @@ impl Authority {
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),
+            policies: Streams::remembering_absence(100),
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),

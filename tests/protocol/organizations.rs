@@ -123,7 +123,7 @@ async fn a_loosened_policy_brings_nothing_back() {
     set_policy(&server, json!({})).await.expect(200);
     assert!(!server.is_active(text(&tokens, "access_token")).await);
     let asked = in_acme(&server, &client, "ana").start().await;
-    assert_eq!((&asked["next"], &asked["consent_reason"]), (&json!("consent"), &json!("first_time")));
+    assert_eq!((&asked["next"], &asked["consent_reason"]), (&json!("consent"), &json!("revoked")));
     let anew = in_acme(&server, &client, "ana").tokens().await;
     assert!(server.is_active(text(&anew, "access_token")).await);
 }
@@ -198,7 +198,7 @@ async fn a_client_is_disconnected_for_everyone() {
     connected_apps(&server, &format!("/{}", text(&client, "client_id"))).await.expect_problem(404, "not_found");
     server.advance(1);
     let asked = in_acme(&server, &client, "ana").start().await;
-    assert_eq!(asked["consent_reason"], "first_time");
+    assert_eq!(asked["consent_reason"], "revoked");
     let back = in_acme(&server, &client, "ana").tokens().await;
     assert!(server.is_active(text(&back, "access_token")).await);
     // Idempotent, and each time for all that came since.

@@ -77,7 +77,7 @@ async fn whoever_leaves_an_organization_has_nothing_there_until_they_come_back()
     }
     server.advance(1);
     let asked = Authorization::of(&server, &client, "openid").subject(ana_in(&server, Some("acme"))).start().await;
-    assert_eq!(asked["consent_reason"], "first_time");
+    assert_eq!(asked["consent_reason"], "revoked");
     let back = tokens(&server, &client, Some("acme")).await;
     assert!(server.is_active(text(&back, "access_token")).await);
     assert_eq!(end(&server, "nobody/organizations/acme").await.problem(), (404, "not_found".to_owned(), None));

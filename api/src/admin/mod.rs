@@ -1,4 +1,4 @@
-//! What administrators do: clients, initial access tokens, resource servers, trusted issuers, API keys, signing keys,
+//! What administrators do: clients, initial access tokens, resource servers, trusted issuers, API keys, signing keys, the policy,
 //! organizations, subjects, grants.
 
 pub mod api_keys;
@@ -6,6 +6,7 @@ pub mod clients;
 pub mod grants;
 pub mod initial_access_tokens;
 pub mod organizations;
+pub mod policy;
 pub mod resource_servers;
 pub mod signing_keys;
 pub mod subjects;

@@ -6,10 +6,11 @@ use grantlog_core::{
     app::authorize::{Answer, AuthorizationView, RejectedRequest},
     domain::{
         AuthorizationId, ResourceServerId, Timestamp,
-        authorization::{AuthorizationState, ConsentReason, Next, Prompt, ResponseMode},
+        authorization::{AuthorizationState, ConsentReason, Decision, DenialCause, Next, Prompt, ResponseMode, ScopeVerdict},
         client::Registration,
+        policy::Obstacle,
     },
-    protocol::{ClientType, Scope},
+    protocol::ClientType,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -42,6 +43,12 @@ pub struct AuthorizationRequest {
     pub consent_required: Option<bool>,
     /// Why consent has to be asked.
     pub consent_reason: Option<ConsentReason>,
+    /// Why the request ended by itself in `access_denied`; null when it did not.
+    pub denied_because: Option<DenialCause>,
+    /// The version of the policy that all this is by; 0: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3)]
+    pub policy_version: Option<u32>,
     /// Where to send the browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_to: Option<String>,
@@ -119,12 +126,14 @@ pub struct RequestedScope {
     /// What it means for the person.
     #[schema(example = "See your e-mail address")]
     pub description: String,
-    /// Whether this person can grant it.
+    /// Whether this person can grant it; while nobody is attested: whether nothing stands against it.
     pub grantable: bool,
-    /// Whether they agreed to it before.
+    /// Whether they agreed to it before, and that still holds.
     pub already_granted: bool,
+    /// Whether the client is of no use without it: an approval has to have it.
+    pub required: bool,
     /// Why it can't be granted.
-    pub reason: Option<String>,
+    pub reason: Option<Obstacle>,
 }
 
 /// One resource server that tokens are asked for.
@@ -208,7 +217,7 @@ impl AuthorizationRequest {
             next: view.next,
             client: parameters
                 .map(|parameters| Client::of(parameters.client_id.as_str(), view, parameters.redirect_uri.host_for_display())),
-            scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
+            scopes: view.judgement.scopes.iter().map(|verdict| requested_scope(app, view, verdict)).collect(),
             resources: parameters.map(|parameters| requested_resources(app, &parameters.resources)).unwrap_or_default(),
             hints: parameters
                 .map(|parameters| Hints {
@@ -223,6 +232,11 @@ impl AuthorizationRequest {
             subject: view.subject.as_ref().map(|id| AttestedSubject { id: id.to_string() }),
             consent_required: view.consent.map(|reason| reason.is_some()),
             consent_reason: view.consent.flatten(),
+            denied_because: match authorization.decision() {
+                Some(Decision::Denied { cause, .. }) => *cause,
+                Some(Decision::Approved { .. }) | None => None,
+            },
+            policy_version: Some(view.policy.version()),
             redirect_to,
             form_post,
             restart_url: if expired { view.client.client_uri.clone() } else { None },
@@ -248,6 +262,8 @@ impl AuthorizationRequest {
             subject: None,
             consent_required: None,
             consent_reason: None,
+            denied_because: None,
+            policy_version: None,
             redirect_to,
             form_post,
             restart_url: None,
@@ -302,15 +318,14 @@ fn requested_resources(app: &App, resources: &[String]) -> Vec<RequestedResource
     resources.iter().map(|resource| RequestedResource { name: name(resource), resource: resource.clone() }).collect()
 }
 
-fn requested_scopes(app: &App, requested: &Scope, agreed: &Scope) -> Vec<RequestedScope> {
-    requested
-        .iter()
-        .map(|scope| RequestedScope {
-            scope: scope.to_string(),
-            description: app.edge.scopes.get(scope.as_str()).cloned().unwrap_or_else(|| scope.to_string()),
-            grantable: true,
-            already_granted: agreed.contains(scope.as_str()),
-            reason: None,
-        })
-        .collect()
+fn requested_scope(app: &App, view: &AuthorizationView, verdict: &ScopeVerdict) -> RequestedScope {
+    let ui_locales = view.authorization.parameters().and_then(|parameters| parameters.ui_locales.as_deref());
+    RequestedScope {
+        scope: verdict.scope.to_string(),
+        description: app.describe_scope(view.policy.policy(), verdict.scope.as_str(), ui_locales),
+        grantable: verdict.obstacle.is_none(),
+        already_granted: verdict.already_granted,
+        required: verdict.required,
+        reason: verdict.obstacle.clone(),
+    }
 }

@@ -91,7 +91,7 @@ impl Metadata {
                 .then(|| at(registration::PATH)),
             userinfo_endpoint: at(userinfo::PATH),
             jwks_uri: at(jwks::PATH),
-            scopes_supported: app.edge.scopes.keys().cloned().collect(),
+            scopes_supported: app.scopes().into_iter().collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query", "form_post"],
             grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],

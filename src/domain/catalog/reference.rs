@@ -98,6 +98,8 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Grant, "grant.revoked", "The grant is over, with everything under it, for good."),
     // Made anew for each grant that follows a revoked one.
     anywhere(StreamKind::GrantReservation, "grant_reservation.made", "From here on this is the grant of the subject to the client."),
+    // Each version is all of it.
+    anywhere(StreamKind::Policy, "policy.published", "From here on this is the RBAC policy, as a whole."),
     begins(StreamKind::MachineToken, "machine_token.issued", "A machine client got an access token."),
     follows(StreamKind::MachineToken, "machine_token.revoked", "It is dead."),
     begins(StreamKind::SigningKey, "signing_key.generated", "The key was made and is published; it signs from a moment on."),
