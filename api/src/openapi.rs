@@ -48,6 +48,7 @@ const DOCS_FILE: &str = "/docs/{file}";
         (name = "authorization requests", description = "Login and consent by your own pages"),
         (name = "grants", description = "What people allow clients"),
         (name = "clients", description = "Registered clients"),
+        (name = "resource servers", description = "The APIs that access tokens are for"),
         (name = "API keys", description = "Who may call the JSON API"),
         (name = "signing keys", description = "What tokens are signed with"),
         (name = "operations", description = "Health, metrics and this document")

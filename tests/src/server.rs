@@ -104,7 +104,7 @@ impl TestServer {
         let live = runner.live();
         let entropy = Arc::new(SeededEntropy::new(seed));
         let outside = Outside { store: shared, clock: Arc::new(clock.clone()), entropy, visibility: live.clone() };
-        let authority = Authority::new(settings, outside, vault, live.clone());
+        let authority = Authority::new(settings, outside, vault, live.clone(), live.clone());
         let limits = Arc::new(Limits::new(Rates::default()));
         let app = Arc::new(Inner { authority, live, limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };

@@ -66,8 +66,8 @@ problem_codes! {
         "The body is larger than this endpoint accepts.";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported"
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
-    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "The client's metadata is not acceptable"
-        "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
+    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "What is to be registered is not acceptable"
+        "What is registered about a client or a resource server must be consistent. The member `problems` lists every mistake, each with its `field`.";
     InvalidPolicy "invalid_policy" UNPROCESSABLE_ENTITY "The policy is not acceptable"
         "A policy must be sound as a whole. The member `problems` lists every mistake, each with its `path`, a `code` and what is wrong.";
     ScopeNotGrantable "scope_not_grantable" UNPROCESSABLE_ENTITY "The person can't grant this"
