@@ -1,4 +1,4 @@
-//! What administrators do: clients, resource servers, API keys, signing keys, grants, the policy.
+//! What administrators do: clients, resource servers, trusted issuers, API keys, signing keys, grants, the policy.
 
 pub mod api_keys;
 pub mod clients;
@@ -8,6 +8,7 @@ pub mod policy;
 pub mod resource_servers;
 pub mod signing_keys;
 pub mod subjects;
+pub mod trusted_issuers;
 
 use grantlog_core::{domain::api_key::Role, protocol::MetadataProblem};
 use serde_json::json;
