@@ -11,7 +11,7 @@ use grantlog_api::{
 };
 use grantlog_core::{
     app::{
-        Authority, Context, Outside, Settings,
+        Authority, Context, Outside, RegistrationSettings, Settings,
         clock::{Clock, ManualClock},
         entropy::SeededEntropy,
     },
@@ -247,6 +247,7 @@ fn settings() -> Settings {
         remember_offline_access: false,
         consent_lifetime: None,
         on_role_change: RoleChangeEffect::Narrow,
+        registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(3_600),
         key_rotation_interval: Seconds(90 * 86_400),
     }

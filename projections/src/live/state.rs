@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use grantlog_core::{
     domain::{
-        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
-        TrustedIssuerId,
+        ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind,
+        SubjectId, Timestamp, TrustedIssuerId,
     },
     store::{Position, Recorded},
 };
@@ -18,6 +18,7 @@ use super::{
     clients::Clients,
     digest::Digest,
     grants::{Grants, Surroundings},
+    initial_access_tokens::InitialAccessTokens,
     machine_tokens::MachineTokens,
     organizations::Organizations,
     policy::PolicyModel,
@@ -59,6 +60,7 @@ impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
             StreamKind::Client
+            | StreamKind::InitialAccessToken
             | StreamKind::Grant
             | StreamKind::Policy
             | StreamKind::MachineToken
@@ -69,6 +71,7 @@ impl Content {
             | StreamKind::Subject
             | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
+            | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
             | StreamKind::TrustedToken
@@ -100,6 +103,7 @@ pub struct State {
     applied: Option<Applied>,
     unreadable: u64,
     pub(super) clients: Clients,
+    pub(super) initial_access_tokens: InitialAccessTokens,
     pub(super) grants: Grants,
     pub(super) policy: PolicyModel,
     pub(super) organizations: Organizations,
@@ -176,6 +180,10 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::InitialAccessToken(event) => {
+                let Ok(id) = stream.key().parse::<InitialAccessTokenId>() else { return self.unreadable += 1 };
+                self.initial_access_tokens.apply(id, event, at.time);
+            }
             Event::ResourceServer(event) => {
                 let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
                 self.resource_servers.apply(id, event, at);
@@ -190,6 +198,7 @@ impl State {
                 self.subjects.apply(subject, event, at);
             }
             Event::Authorization(_)
+            | Event::ClientRegistration(_)
             | Event::GrantReservation(_)
             | Event::IdempotencyKey(_)
             | Event::TrustedToken(_)
@@ -212,11 +221,13 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::InitialAccessToken => drop(key.parse().map(|id| self.initial_access_tokens.remove(id))),
             StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
             StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
             StreamKind::Authorization
+            | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
             | StreamKind::TrustedToken
