@@ -11,11 +11,13 @@ use crate::{
         AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
         authorization::{
             AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationRefusal, AuthorizationState, Basis,
-            Conclusion, ConsentReason, Decision, DenialError, Judgement, Known, Next, Person, ResponseMode, Shown, conclude, judge, next,
+            Conclusion, ConsentReason, Decision, DenialCause, DenialError, Judgement, Known, Next, Person, ResponseMode, Shown, conclude,
+            judge, next,
         },
         client::{Client, Standing},
-        grant::{CodeBinding, EarlierConsent, GrantCommand, GrantRefusal, RecordConsent},
+        grant::{CodeBinding, EarlierConsent, GrantCommand, GrantRefusal, RecordConsent, RevocationReason},
         grant_reservation::{self, Reserve},
+        organization::OrganizationReason,
         policy::PublishedPolicy,
         subject::SubjectCommand,
     },
@@ -130,6 +132,8 @@ pub struct AuthorizationView {
     pub policy: Arc<PublishedPolicy>,
     /// What follows from all that is known.
     pub judgement: Judgement,
+    /// Why the client may not work where the person acts; nothing while nobody is attested.
+    pub organization_reasons: Vec<OrganizationReason>,
     /// Whether consent must be asked and why; None while the subject is unknown.
     pub consent: Option<Option<ConsentReason>>,
     /// The application's id of the attested person.
@@ -148,6 +152,7 @@ struct Gathered {
     client_sha256: String,
     policy: Arc<PublishedPolicy>,
     earlier: EarlierConsent,
+    organization_reasons: Vec<OrganizationReason>,
     remember_offline_access: bool,
 }
 
@@ -159,7 +164,11 @@ impl Gathered {
             client: self.client.metadata()?,
             client_sha256: &self.client_sha256,
             policy: self.policy.policy(),
-            person: self.authorization.attested().map(|attested| Person { roles: &attested.roles, earlier: &self.earlier }),
+            person: self.authorization.attested().map(|attested| Person {
+                roles: &attested.roles,
+                earlier: &self.earlier,
+                organization_reasons: &self.organization_reasons,
+            }),
             remember_offline_access: self.remember_offline_access,
         }))
     }
@@ -329,6 +338,7 @@ impl Authority {
             standing: gathered.client.standing(),
             policy: gathered.policy,
             judgement,
+            organization_reasons: gathered.organization_reasons,
             consent,
             subject,
             login_hint,
@@ -372,11 +382,18 @@ impl Authority {
         let client_sha256 = client.metadata().map(ClientMetadata::material_sha256).unwrap_or_default();
         let policy = self.policy().await?;
         let earlier = self.earlier_consent(&authorization).await?;
+        let organization_reasons = match (client.metadata(), authorization.attested()) {
+            (Some(metadata), Some(attested)) => {
+                self.organization_reasons(attested.organization_id.as_ref(), &parameters.client_id, metadata).await?
+            }
+            _ => Vec::new(),
+        };
         Ok(Gathered {
             client,
             client_sha256,
             policy,
             earlier,
+            organization_reasons,
             remember_offline_access: self.settings.remember_offline_access,
             authorization,
         })
@@ -437,6 +454,7 @@ impl Authority {
                 let subject = self.register_subject(context, &said.id).await?;
                 let claims = self.seal_claims(subject, &said.claims).await?;
                 let SubjectAttestation { organization_id, authentication, roles, .. } = said;
+                self.note_roles(context, subject, organization_id.clone(), &roles).await?;
                 Some(AttestedSubject { subject, organization_id, authentication, roles, claims })
             }
         };
@@ -485,6 +503,9 @@ impl Authority {
         let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
         };
+        if let Some((cause, _)) = self.forbidden_since(&authorization).await? {
+            return self.execute_authorization(context, id, AuthorizationCommand::Withdraw { cause }).await;
+        }
         // Before there is a code: the lease of a client that somebody said yes to must not run out any more.
         if !self.use_client(context, &parameters.client_id).await? {
             return Err(UseCaseError::Refused(AuthorizeRefusal::ClientInactive));
@@ -513,7 +534,33 @@ impl Authority {
             cut_off: self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?,
         };
         let grant_id = self.record_consent(context, consent).await?;
+        // What was tightened while this was under way may not have found the grant: it is looked at again, now that it is
+        // there. Whatever is tightened from here on finds it.
+        if let Some((cause, reason)) = self.forbidden_since(&authorization).await? {
+            self.end_grant(context, grant_id, reason).await?;
+            return self.execute_authorization(context, id, AuthorizationCommand::Withdraw { cause }).await;
+        }
+        self.narrow_to_current_roles(context, grant_id, attested, scope).await?;
         self.execute_authorization(context, id, AuthorizationCommand::Complete { grant_id }).await
+    }
+
+    /// Why what was approved may not be granted any more, and how a grant of it ends.
+    async fn forbidden_since(&self, authorization: &Authorization) -> Result<Option<(DenialCause, RevocationReason)>, Trouble> {
+        let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else { return Ok(None) };
+        let client = self.client(&parameters.client_id).await?;
+        let organization_id = attested.organization_id.as_ref();
+        if let Some(metadata) = client.metadata()
+            && let Some(reason) = self.organization_reasons(organization_id, &parameters.client_id, metadata).await?.first()
+        {
+            return Ok(Some((DenialCause::from(*reason), RevocationReason::OrganizationPolicy)));
+        }
+        let cut_off = self.cut_off(attested.subject, &parameters.client_id, organization_id).await?;
+        // Whoever agreed before the end of all that was allowed agreed to what ended.
+        let cut_off = cut_off.filter(|cut_off| authorization.decided_at().is_some_and(|decided| decided <= cut_off.at));
+        Ok(cut_off.map(|cut_off| {
+            let has_left = cut_off.reason == RevocationReason::LeftOrganization;
+            (if has_left { DenialCause::NotAMember } else { DenialCause::ClientDisconnected }, cut_off.reason)
+        }))
     }
 
     async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, UseCaseError<AuthorizeRefusal>> {

@@ -1,5 +1,5 @@
-//! What administrators do: clients, initial access tokens, resource servers, trusted issuers, API keys, signing keys, the policy,
-//! organizations, subjects, grants.
+//! What administrators do: clients, initial access tokens, resource servers, trusted issuers, API keys, signing keys,
+//! organizations, subjects, grants, the policy.
 
 pub mod api_keys;
 pub mod clients;

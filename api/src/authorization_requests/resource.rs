@@ -8,6 +8,7 @@ use grantlog_core::{
         AuthorizationId, ResourceServerId, Timestamp,
         authorization::{AuthorizationState, ConsentReason, Decision, DenialCause, Next, Prompt, ResponseMode, ScopeVerdict},
         client::Registration,
+        organization::OrganizationReason,
         policy::Obstacle,
     },
     protocol::ClientType,
@@ -39,6 +40,8 @@ pub struct AuthorizationRequest {
     pub hints: Hints,
     /// The person that was attested.
     pub subject: Option<AttestedSubject>,
+    /// Where they act, and whether the client may work there; null while the person is unknown.
+    pub organization: Option<ActedIn>,
     /// Whether consent has to be asked; null while the person is unknown.
     pub consent_required: Option<bool>,
     /// Why consent has to be asked.
@@ -173,6 +176,18 @@ pub struct AttestedSubject {
     pub id: String,
 }
 
+/// Where a person acts, and whether the client may work there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActedIn {
+    /// The application's id of the organization; null: none.
+    #[schema(example = "acme")]
+    pub id: Option<String>,
+    /// Whether the client may work there.
+    pub allowed: bool,
+    /// Why it may not.
+    pub reasons: Vec<OrganizationReason>,
+}
+
 /// A form to post to the client.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FormPost {
@@ -230,6 +245,11 @@ impl AuthorizationRequest {
                 })
                 .unwrap_or_default(),
             subject: view.subject.as_ref().map(|id| AttestedSubject { id: id.to_string() }),
+            organization: authorization.attested().map(|attested| ActedIn {
+                id: attested.organization_id.as_ref().map(|id| id.0.to_string()),
+                allowed: view.organization_reasons.is_empty(),
+                reasons: view.organization_reasons.clone(),
+            }),
             consent_required: view.consent.map(|reason| reason.is_some()),
             consent_reason: view.consent.flatten(),
             denied_because: match authorization.decision() {
@@ -260,6 +280,7 @@ impl AuthorizationRequest {
             resources: Vec::new(),
             hints: Hints::default(),
             subject: None,
+            organization: None,
             consent_required: None,
             consent_reason: None,
             denied_because: None,

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     domain::{
         grant::EarlierConsent,
+        organization::OrganizationReason,
         policy::{OFFLINE_ACCESS, Obstacle, Policy},
     },
     protocol::{ClientMetadata, Scope, ScopeToken},
@@ -36,6 +37,8 @@ pub struct Person<'a> {
     pub roles: &'a [String],
     /// What they agreed to before.
     pub earlier: &'a EarlierConsent,
+    /// Why the client may not work where they act.
+    pub organization_reasons: &'a [OrganizationReason],
 }
 
 /// What follows from all that is known.
@@ -78,7 +81,8 @@ pub fn judge(known: &Known<'_>) -> Judgement {
     let grantable = scopes.iter().filter(|verdict| verdict.obstacle.is_none()).map(|verdict| verdict.scope.clone()).collect();
     let bounds = Bounds { grantable, required: known.client.required_scope.intersection(requested) };
     let consent = known.person.and_then(|person| consent_required(known, person.earlier, &bounds.grantable));
-    let hopeless = known.person.and_then(|_| hopeless(requested, &bounds));
+    let forbidden = |person: Person<'_>| person.organization_reasons.first().map(|reason| DenialCause::from(*reason));
+    let hopeless = known.person.and_then(|person| forbidden(person).or_else(|| hopeless(requested, &bounds)));
     Judgement { scopes, bounds, consent, hopeless }
 }
 

@@ -552,6 +552,23 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
             "authorization/denied.required_scope_not_grantable",
             E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::RequiredScopeNotGrantable) },
         ),
+        (
+            "authorization/denied.client_of_another_organization",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientOfAnotherOrganization) },
+        ),
+        (
+            "authorization/denied.client_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_type_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientTypeNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_disconnected",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientDisconnected) },
+        ),
+        ("authorization/denied.not_a_member", E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::NotAMember) }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }
