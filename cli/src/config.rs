@@ -21,7 +21,7 @@ use grantlog_api::{
     site::SiteOptions,
 };
 use grantlog_core::{
-    app::Settings,
+    app::{RegistrationSettings, Settings},
     domain::{Seconds, subject::RoleChangeEffect},
     protocol::ScopeToken,
 };
@@ -59,6 +59,8 @@ pub struct Config {
     pub authorization: Authorization,
     /// People whose roles change.
     pub subjects: Subjects,
+    /// Clients that say of themselves what they are.
+    pub registration: Registration,
     /// Signing keys.
     pub signing_keys: SigningKeys,
     /// How much of what is let in.
@@ -109,6 +111,18 @@ pub struct Authorization {
 pub struct Subjects {
     /// What a change of somebody's roles or memberships, said by the application, does to their grants.
     pub on_role_change: RoleChangeEffect,
+}
+
+/// Clients that say of themselves what they are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registration {
+    /// Whether a client's id may be the URL of a document that says what it is.
+    pub metadata_documents: bool,
+    /// What such clients may ask for.
+    pub scopes: Vec<String>,
+    /// How many redirect URIs a client may have.
+    pub max_redirect_uris: usize,
 }
 
 /// Signing keys. Times are seconds.
@@ -211,6 +225,7 @@ impl Default for Config {
             tokens: Tokens::default(),
             authorization: Authorization::default(),
             subjects: Subjects::default(),
+            registration: Registration::default(),
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
@@ -243,6 +258,13 @@ impl Default for Authorization {
 impl Default for Subjects {
     fn default() -> Self {
         Self { on_role_change: RoleChangeEffect::Narrow }
+    }
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        let RegistrationSettings { metadata_documents, scopes, max_redirect_uris } = RegistrationSettings::default();
+        Self { metadata_documents, scopes: scopes.iter().map(ToString::to_string).collect(), max_redirect_uris }
     }
 }
 
@@ -390,6 +412,12 @@ impl Config {
             return invalid("limits.connections", "must be at least 1");
         }
         self.outbound.check()?;
+        for scope in &self.registration.scopes {
+            let (key, scopes) = ("registration.scopes", &self.scopes);
+            if scope.parse::<ScopeToken>().is_err() || (!scopes.contains_key(scope) && !standard_scopes().contains_key(scope)) {
+                return Err(ConfigError::Invalid { key, problem: format!("names {scope:?}, which is not one of `scopes`") });
+            }
+        }
         if self.projections.snapshot_every == 0 {
             return invalid("projections.snapshot_every", "must be at least 1");
         }
@@ -409,6 +437,7 @@ impl Config {
             id_token_lifetime: Seconds(self.tokens.id_token_lifetime),
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
+            registration: self.registration.settings(&self.scopes),
             on_role_change: self.subjects.on_role_change,
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
@@ -449,6 +478,18 @@ impl Config {
             header_read_timeout: seconds(self.limits.header_timeout),
             drain_timeout: seconds(self.limits.drain_timeout),
             max_header_bytes: self.limits.header_bytes,
+        }
+    }
+}
+
+impl Registration {
+    /// A standard scope that `scopes` leaves out is left out here too.
+    fn settings(&self, scopes: &BTreeMap<String, String>) -> RegistrationSettings {
+        let known = self.scopes.iter().filter(|scope| scopes.contains_key(*scope));
+        RegistrationSettings {
+            metadata_documents: self.metadata_documents,
+            scopes: known.filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
+            max_redirect_uris: self.max_redirect_uris,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod idempotency;
 pub mod issue;
 mod issuer_keys;
+mod metadata_documents;
 pub mod organizations;
 pub mod pages;
 pub mod recognise;
@@ -30,9 +31,11 @@ use std::sync::Arc;
 
 use resource_servers::ResourceServerDirectory;
 
+pub use metadata_documents::RegistrationSettings;
+
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
-use self::issuer_keys::IssuerKeys;
+use self::{issuer_keys::IssuerKeys, metadata_documents::Documents};
 use crate::{
     domain::{
         Seconds,
@@ -75,6 +78,8 @@ pub struct Settings {
     pub id_token_lifetime: Seconds,
     /// The authentication context classes that the application can attest.
     pub acr_values_supported: Arc<[String]>,
+    /// Clients that say of themselves what they are.
+    pub registration: RegistrationSettings,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
     /// What a change of somebody's roles or memberships does to their grants.
@@ -118,6 +123,7 @@ pub struct Authority {
     trusted_issuers: Streams<TrustedIssuerDecider>,
     trusted_tokens: Streams<TrustedTokenDecider>,
     issuer_keys: IssuerKeys,
+    documents: Documents,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
@@ -159,6 +165,7 @@ impl Authority {
             trusted_issuers: Streams::new(1_000),
             trusted_tokens: Streams::new(10_000),
             issuer_keys: IssuerKeys::default(),
+            documents: Documents::default(),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),
         }

@@ -6,7 +6,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use grantlog_core::{
-    app::{Authority, Context, Outside, Settings, clock::ManualClock, entropy::SystemEntropy},
+    app::{Authority, Context, Outside, RegistrationSettings, Settings, clock::ManualClock, entropy::SystemEntropy},
     domain::{Seconds, StreamId, Timestamp, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, SqliteStore, StoreError},
@@ -91,6 +91,7 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
+        registration: RegistrationSettings::default(),
         on_role_change: RoleChangeEffect::Narrow,
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),

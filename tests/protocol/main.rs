@@ -15,6 +15,7 @@ mod idempotency;
 mod introspection;
 mod jwks;
 mod metadata;
+mod metadata_documents;
 mod organizations;
 mod outbound;
 mod positions;
