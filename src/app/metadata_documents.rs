@@ -17,7 +17,7 @@ use crate::{
         client::{Client, ClientCommand, Registration},
     },
     protocol::{
-        ClientMetadata, MetadataProblem, Scope, SelfRegistrable,
+        ClientMetadata, MetadataProblem, SelfRegistrable,
         metadata_document::{DocumentUrl, NoDocumentUrl, read_document},
     },
 };
@@ -31,24 +31,6 @@ const STALE_FOR: Seconds = Seconds(86_400);
 const RETRY_AFTER: Seconds = Seconds(30);
 /// How many clients' documents are known to be fresh.
 const REMEMBERED: usize = 10_000;
-
-/// What the operator decides about clients that say of themselves what they are.
-#[derive(Clone, Debug)]
-pub struct RegistrationSettings {
-    /// Whether a client's id may be the URL of a document that says what it is.
-    pub metadata_documents: bool,
-    /// What such clients may ask for.
-    pub scopes: Scope,
-    /// How many redirect URIs such a client may have.
-    pub max_redirect_uris: usize,
-}
-
-impl Default for RegistrationSettings {
-    fn default() -> Self {
-        let scopes = "openid profile email phone address offline_access".parse().unwrap_or_default();
-        Self { metadata_documents: false, scopes, max_redirect_uris: 20 }
-    }
-}
 
 /// Why a client of a document may not ask for anything.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

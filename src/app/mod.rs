@@ -13,12 +13,14 @@ pub mod clients;
 pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
+pub mod initial_access_tokens;
 pub mod issue;
 mod issuer_keys;
 mod metadata_documents;
 pub mod organizations;
 pub mod pages;
 pub mod recognise;
+pub mod register_itself;
 pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
@@ -31,9 +33,8 @@ use std::sync::Arc;
 
 use resource_servers::ResourceServerDirectory;
 
-pub use metadata_documents::RegistrationSettings;
-
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
+pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
 use self::{issuer_keys::IssuerKeys, metadata_documents::Documents};
 use crate::{
@@ -43,9 +44,11 @@ use crate::{
         authorization::AuthorizationDecider,
         client::ClientDecider,
         client_assertion::ClientAssertionDecider,
+        client_registration::ClientRegistrationDecider,
         grant::GrantDecider,
         grant_reservation::GrantReservationDecider,
         idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
         resource_server::ResourceServerDecider,
@@ -78,12 +81,12 @@ pub struct Settings {
     pub id_token_lifetime: Seconds,
     /// The authentication context classes that the application can attest.
     pub acr_values_supported: Arc<[String]>,
-    /// Clients that say of themselves what they are.
-    pub registration: RegistrationSettings,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
+    /// Whether and how clients register themselves.
+    pub registration: RegistrationSettings,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -110,6 +113,8 @@ pub struct Authority {
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
+    client_registrations: Streams<ClientRegistrationDecider>,
+    initial_access_tokens: Streams<InitialAccessTokenDecider>,
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
@@ -152,6 +157,8 @@ impl Authority {
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
+            client_registrations: Streams::new(1_000),
+            initial_access_tokens: Streams::new(1_000),
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),

@@ -19,6 +19,8 @@ mod metadata_documents;
 mod organizations;
 mod outbound;
 mod positions;
+mod registration;
+mod registration_management;
 mod resource_indicators;
 mod resource_servers;
 mod revocation;

@@ -127,18 +127,19 @@ async fn a_document_is_kept_between_five_minutes_and_a_day() {
 }
 
 #[tokio::test]
-async fn a_document_that_changed_is_recorded_and_asks_for_consent_again() {
+async fn a_document_that_changed_is_recorded_once_and_is_what_people_see() {
     let setup = setup().await;
-    let client = setup.client();
-    Authorization::of(&setup.server, &client, "openid email").tokens().await;
-    let agreed = Authorization::of(&setup.server, &client, "openid email").start().await;
-    assert_eq!(agreed["next"], "redirect", "{agreed}");
+    setup.ask().await;
+    let first = text(&setup.registered().await.expect(200), "document_sha256").to_owned();
+    setup.publish(json!({"client_name": "Somebody Else"}));
+    assert_eq!(setup.ask().await["client"]["client_name"], "Weather Anywhere", "it is fresh still");
     setup.server.advance(300);
-    setup.publish(json!({"client_name": "Somebody Else", "redirect_uris": ["https://weather.example.com/callback", "https://else.example.com/callback"]}));
-    let asked = Authorization::of(&setup.server, &client, "openid email").start().await;
-    assert_eq!((text(&asked, "next"), &asked["client"]["client_name"]), ("consent", &json!("Somebody Else")), "{asked}");
-    let history = setup.history().await;
-    assert_eq!(history.iter().filter(|kind| *kind == "client.document_changed").count(), 1, "{history:?}");
+    for _ in 0..3 {
+        assert_eq!(setup.ask().await["client"]["client_name"], "Somebody Else");
+        setup.server.advance(300);
+    }
+    assert_eq!(setup.history().await, ["client.registered", "client.document_changed"]);
+    assert_ne!(text(&setup.registered().await.expect(200), "document_sha256"), first);
 }
 
 #[tokio::test]
