@@ -4,6 +4,7 @@ pub mod clock;
 pub mod entropy;
 mod execute;
 pub mod fetch;
+mod slow_secrets;
 
 pub mod api_keys;
 pub mod authenticate_client;
@@ -13,6 +14,7 @@ pub mod clients;
 pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
+pub mod import;
 pub mod initial_access_tokens;
 pub mod issue;
 mod issuer_keys;
@@ -108,6 +110,7 @@ pub struct Authority {
     vault: Vault,
     hasher: SecretHasher,
     seeds: SeedMaker,
+    slow_secrets: slow_secrets::SlowSecrets,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
@@ -153,6 +156,7 @@ impl Authority {
             codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
             seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
+            slow_secrets: slow_secrets::SlowSecrets::default(),
             key_directory,
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
