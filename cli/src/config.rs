@@ -123,6 +123,8 @@ pub struct Registration {
     pub dynamic: WhoRegisters,
     /// How long such a client may go unused before it lapses, in seconds.
     pub unused_lifetime: u32,
+    /// Whether a client's id may be the URL of a document that says what it is.
+    pub metadata_documents: bool,
     /// What such clients may ask for.
     pub scopes: Vec<String>,
     /// How large what a client says of itself may be, in bytes.
@@ -287,6 +289,7 @@ impl Default for Registration {
         Self {
             dynamic: WhoRegisters::Off,
             unused_lifetime: unused_lifetime.0,
+            metadata_documents: false,
             scopes: scopes.iter().map(ToString::to_string).collect(),
             max_metadata_bytes,
             max_redirect_uris,
@@ -536,6 +539,7 @@ impl Registration {
                 WhoRegisters::Open => DynamicRegistration::Open,
             },
             unused_lifetime: Seconds(self.unused_lifetime),
+            metadata_documents: self.metadata_documents,
             scopes: known.filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
             max_metadata_bytes: self.max_metadata_bytes,
             max_redirect_uris: self.max_redirect_uris,

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{Authority, Context, Trouble, UseCaseError, trusted_tokens::PresentedToken};
+use super::{Authority, Context, Trouble, UseCaseError, metadata_documents::DocumentRefusal, trusted_tokens::PresentedToken};
 use crate::{
     domain::{
-        AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
+        AuthorizationId, ClientId, GrantId, OrganizationId, StreamId, SubjectId,
         authorization::{
             AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationRefusal, AuthorizationState, Basis,
             Conclusion, ConsentReason, Decision, DenialCause, DenialError, Judgement, Known, Next, Person, ResponseMode, Shown, conclude,
             judge, next,
         },
-        client::{Client, Standing},
+        client::{Client, Registration, Standing},
         grant::{CodeBinding, EarlierConsent, GrantCommand, GrantRefusal, RecordConsent, RevocationReason},
         grant_reservation::{self, Reserve},
         organization::OrganizationReason,
@@ -25,6 +25,7 @@ use crate::{
     protocol::{
         ClientMetadata, RedirectUri, Scope,
         authorization_request::{AnswerTo, AuthorizationError, AuthorizationErrorCode, AuthorizationRequest, ClientAndRedirect},
+        metadata_document::DocumentUrl,
         params::Params,
         parse_client_id,
     },
@@ -93,13 +94,20 @@ pub struct RejectedRequest {
     pub code: &'static str,
     /// What is wrong, in words.
     pub description: String,
+    /// Why, where programs are to tell it from other reasons of this code.
+    pub reason: Option<&'static str>,
     /// Where the client is told so; None when the client or its redirect URI are not proven (RFC 6749 §4.1.2.1).
     pub answer: Option<Answer>,
 }
 
 impl RejectedRequest {
     fn unproven(description: String) -> Self {
-        Self { code: AuthorizationErrorCode::InvalidRequest.as_str(), description, answer: None }
+        Self { code: AuthorizationErrorCode::InvalidRequest.as_str(), description, reason: None, answer: None }
+    }
+
+    /// Nothing that the client says of itself can be had: so it is not proven that answers may go anywhere.
+    fn of_document(why: &DocumentRefusal) -> Self {
+        Self { reason: Some(why.code()), ..Self::unproven(why.to_string()) }
     }
 }
 
@@ -134,6 +142,8 @@ pub struct AuthorizationView {
     pub judgement: Judgement,
     /// Why the client may not work where the person acts; nothing while nobody is attested.
     pub organization_reasons: Vec<OrganizationReason>,
+    /// The host of the client's id, when the id is the URL of its metadata document.
+    pub client_id_host: Option<String>,
     /// Whether consent must be asked and why; None while the subject is unknown.
     pub consent: Option<Option<ConsentReason>>,
     /// The application's id of the attested person.
@@ -217,8 +227,9 @@ impl Authority {
         let params = Params::parse(query).map_err(|error| unproven(error.to_string()))?;
         let asked = ClientAndRedirect::parse(&params).map_err(|error| unproven(error.to_string()))?;
         let client = self
-            .active_client(&asked.client_id)
-            .await?
+            .client_asking(context, &asked.client_id)
+            .await
+            .map_err(|error| error.map(|why| AuthorizeRefusal::Rejected(Box::new(RejectedRequest::of_document(&why)))))?
             .ok_or_else(|| unproven("the parameter client_id names no active client".to_owned()))?;
         let answer_to = asked.prove(&client, &params).map_err(|error| unproven(error.to_string()))?;
         let refused =
@@ -335,6 +346,7 @@ impl Authority {
             state,
             next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
+            client_id_host: authorization.parameters().and_then(|asked| document_host(&asked.client_id, gathered.client.standing())),
             standing: gathered.client.standing(),
             policy: gathered.policy,
             judgement,
@@ -635,7 +647,7 @@ impl Authority {
         let (code, description) = (error.code().as_str(), error.description());
         let answer =
             self.error_answer(answer_to.redirect_uri.clone(), answer_to.response_mode, answer_to.state.as_deref(), code, description);
-        RejectedRequest { code, description: description.to_owned(), answer: Some(answer) }
+        RejectedRequest { code, description: description.to_owned(), reason: None, answer: Some(answer) }
     }
 
     fn error_answer(
@@ -703,6 +715,12 @@ impl Authority {
     pub fn check_response_token(&self, id: AuthorizationId, presented: &str) -> bool {
         self.codec.check_response_token(id, presented)
     }
+}
+
+/// The host of a client's id, when the id is the URL of the document that the client was read from.
+fn document_host(client_id: &ClientId, standing: Standing) -> Option<String> {
+    let of_document = standing.registration() == Registration::MetadataDocument;
+    DocumentUrl::parse(client_id).ok().filter(|_| of_document).map(|url| url.host().to_owned())
 }
 
 /// What the log keeps of a browser binding: its SHA-256, base64url.

@@ -114,6 +114,10 @@ pub struct Client {
     pub client_type: ClientType,
     /// Whether it can't keep a secret.
     pub public: bool,
+    /// The host of its id, when the id is the URL of its metadata document; show it beside the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "app.example.com")]
+    pub client_id_host: Option<String>,
     /// How it was registered.
     pub registration: Registration,
     /// Whether an administrator vouches for it.
@@ -205,6 +209,10 @@ pub struct RequestError {
     pub code: String,
     /// In words.
     pub description: String,
+    /// Why, where programs are to tell it from other reasons of this code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "metadata_document_unreachable")]
+    pub reason: Option<&'static str>,
 }
 
 impl AuthorizationRequest {
@@ -219,6 +227,7 @@ impl AuthorizationRequest {
             expired.then(|| RequestError {
                 code: "expired".to_owned(),
                 description: "The request was not decided in time. Start again at the application that sent you here.".to_owned(),
+                reason: None,
             })
         });
         Self {
@@ -288,7 +297,11 @@ impl AuthorizationRequest {
             redirect_to,
             form_post,
             restart_url: None,
-            error: Some(RequestError { code: rejected.code.to_owned(), description: rejected.description.clone() }),
+            error: Some(RequestError {
+                code: rejected.code.to_owned(),
+                description: rejected.description.clone(),
+                reason: rejected.reason,
+            }),
             created_at: None,
             expires_at: None,
         }
@@ -308,6 +321,7 @@ impl Client {
             tos_uri: metadata.tos_uri.clone(),
             client_type: metadata.client_type,
             public: metadata.is_public(),
+            client_id_host: view.client_id_host.clone(),
             registration: view.standing.registration(),
             verified: view.standing.is_verified(),
         }
@@ -331,7 +345,7 @@ fn form_of(answer: &Answer) -> FormPost {
 
 fn error_of(answer: &Answer) -> Option<RequestError> {
     let told = |name| answer.parameters.iter().find(|(told, _)| *told == name).map(|(_, value)| value.clone());
-    Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default() })
+    Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default(), reason: None })
 }
 
 fn requested_resources(app: &App, resources: &[String]) -> Vec<RequestedResource> {
