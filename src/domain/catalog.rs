@@ -8,8 +8,8 @@ use super::{
     StreamKind, api_key::ApiKeyEvent, audit::AuditEvent, authorization::AuthorizationEvent, client::ClientEvent,
     client_assertion::ClientAssertionEvent, client_registration::ClientRegistrationEvent, grant::GrantEvent,
     grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent,
-    machine_token::MachineTokenEvent, organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
+    machine_token::MachineTokenEvent, organization::OrganizationEvent, policy::PolicyEvent, resource_server::ResourceServerEvent,
+    signing_key::SigningKeyEvent, subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -29,6 +29,8 @@ pub enum Event {
     GrantReservation(GrantReservationEvent),
     /// Of the record of a reader of the history.
     Audit(AuditEvent),
+    /// Of the policy.
+    Policy(PolicyEvent),
     /// Of a machine token.
     MachineToken(MachineTokenEvent),
     /// Of a signing key.
@@ -135,6 +137,7 @@ catalog! {
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,
     Audit: AuditEvent,
+    Policy: PolicyEvent,
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,

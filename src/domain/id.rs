@@ -170,6 +170,8 @@ pub enum StreamKind {
     GrantReservation,
     /// What one reader of the history asked on one day.
     Audit,
+    /// The RBAC policy.
+    Policy,
     /// A `client_credentials` token.
     MachineToken,
     /// A signing key.
@@ -202,6 +204,7 @@ impl StreamKind {
         Self::Grant,
         Self::GrantReservation,
         Self::Audit,
+        Self::Policy,
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
@@ -224,6 +227,7 @@ impl StreamKind {
             Self::Grant => "grant",
             Self::GrantReservation => "grant_reservation",
             Self::Audit => "audit",
+            Self::Policy => "policy",
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",

@@ -99,6 +99,7 @@ fn of_stream(stream: &StreamId) -> References {
         | StreamKind::SigningKey
         | StreamKind::ApiKey
         | StreamKind::ResourceServer
+        | StreamKind::Policy
         | StreamKind::ClientRegistration
         | StreamKind::InitialAccessToken
         | StreamKind::TrustedIssuer
@@ -146,6 +147,7 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
         | Event::SigningKey(_)
         | Event::ApiKey(_)
         | Event::IdempotencyKey(_)
+        | Event::Policy(_)
         | Event::ResourceServer(_)
         | Event::TrustedIssuer(_) => own,
     }

@@ -4,7 +4,7 @@ use grantlog_core::{
     domain::{
         ClientId, OrganizationId, StreamId, Timestamp,
         audit::{AuditEvent, Filters, Question},
-        authorization::{Authentication, AuthorizationEvent, DenialError},
+        authorization::{Authentication, AuthorizationEvent, Basis, DenialError},
         client::ClientEvent,
         grant::{GrantEvent, RevocationReason},
         signing_key::SigningKeyEvent,
@@ -210,7 +210,13 @@ async fn grants_are_as_they_were_at_each_position() {
         .at(
             after(HOUR),
             &stream,
-            GrantEvent::Consented { authorization_id: authorization(2), scope: scope("email"), reason: None, shown: None },
+            GrantEvent::Consented {
+                authorization_id: authorization(2),
+                scope: scope("email"),
+                reason: None,
+                shown: None,
+                basis: Basis::default(),
+            },
         )
         .at(after(HOUR + 1), &stream, GrantEvent::Narrowed { scope: scope("openid other"), reason: RevocationReason::RolesChanged })
         .at(after(2 * HOUR), &stream, GrantEvent::Revoked { reason: RevocationReason::Disconnected });
@@ -254,7 +260,7 @@ async fn a_request_is_found_by_whom_it_is_about_and_not_by_who_was_there_before(
     let history = Written::default().at(START, &stream, attested(1, Some("acme"))).at(START, &stream, attested(2, None)).at(
         START,
         &stream,
-        AuthorizationEvent::Denied { error: DenialError::AccessDenied },
+        AuthorizationEvent::Denied { error: DenialError::AccessDenied, cause: None },
     );
     let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
     let runner = follow(&log, dir.path()).await;
