@@ -4,6 +4,7 @@
 //! whatever grantlog says comes `next`. It can be reloaded, opened twice or left and come back to: the state is in grantlog.
 
 mod grantlog;
+mod organization;
 mod pages;
 pub mod people;
 
@@ -21,7 +22,6 @@ use self::people::LoggedIn;
 use crate::DemoConfig;
 use crate::web::{self, Fields, Page, Sessions, page, random, same_secret, see_other};
 
-pub use self::people::PEOPLE;
 
 /// What the application remembers of a browser.
 #[derive(Clone)]
@@ -68,6 +68,8 @@ enum Failure {
     Call(CallError),
     /// The form is from another site, or from before a login.
     StaleForm,
+    /// The page is for those who manage an organization.
+    NotTheirs,
     /// The link lacks the request's id.
     NoSuchRequest,
 }
@@ -94,6 +96,11 @@ enum Action {
     Decide(Fields),
     ConnectedApps,
     Disconnect(Fields),
+    DisconnectAll(Fields),
+    Organization,
+    PreviewPolicy(Fields),
+    SetPolicy(Fields),
+    DisconnectEveryone(Fields),
     Logout(Fields),
 }
 
@@ -130,6 +137,16 @@ pub fn routes(
         .unify()
         .or(warp::path("connected-apps").and(post("disconnect")).and(web::form()).map(Action::Disconnect))
         .unify()
+        .or(warp::path("connected-apps").and(post("disconnect-all")).and(web::form()).map(Action::DisconnectAll))
+        .unify()
+        .or(get("organization").map(|| Action::Organization))
+        .unify()
+        .or(warp::path("organization").and(post("preview")).and(web::form()).map(Action::PreviewPolicy))
+        .unify()
+        .or(warp::path("organization").and(post("policy")).and(web::form()).map(Action::SetPolicy))
+        .unify()
+        .or(warp::path("organization").and(post("disconnect")).and(web::form()).map(Action::DisconnectEveryone))
+        .unify()
         .or(post("logout").and(web::form()).map(Action::Logout))
         .unify();
     flow.or(account).unify().and(warp::header::headers_cloned()).then(move |action, headers: HeaderMap| {
@@ -156,6 +173,11 @@ impl Application {
             Action::Decide(form) => self.decide(visit, &form).await,
             Action::ConnectedApps => self.connected_apps(visit).await,
             Action::Disconnect(form) => self.disconnect(visit, &form).await,
+            Action::DisconnectAll(form) => self.disconnect_all(visit, &form).await,
+            Action::Organization => self.organization(visit).await,
+            Action::PreviewPolicy(form) => self.preview_policy(visit, &form).await,
+            Action::SetPolicy(form) => self.set_policy(visit, &form).await,
+            Action::DisconnectEveryone(form) => self.disconnect_everyone(visit, &form).await,
             Action::Logout(form) => self.logout(visit, &form),
         }
     }
@@ -287,6 +309,14 @@ impl Application {
         Ok(see_other("/connected-apps"))
     }
 
+    async fn disconnect_all(&self, visit: &Visit, form: &Fields) -> Result<Response, Failure> {
+        check_csrf(visit, form)?;
+        if let Some(who) = visit.session.logged_in {
+            self.grantlog.disconnect_all(who.person.id).await?;
+        }
+        Ok(see_other("/connected-apps"))
+    }
+
     fn logout(&self, visit: &mut Visit, form: &Fields) -> Result<Response, Failure> {
         check_csrf(visit, form)?;
         self.change_person(visit, None);
@@ -325,6 +355,7 @@ fn show(visit: &Visit, request: &AuthorizationRequest) -> Response {
         (State::Superseded, _) => {
             message(visit, StatusCode::GONE, "This page is out of date", "You started again in another tab. Go on there.")
         }
+        (_, Next::Redirect) if let Some(refusal) = refusal(visit, request) => refusal,
         (_, Next::Redirect) => leave(visit, request),
         (_, Next::ShowError) => error_page(visit, request),
         (_, Next::Consent) => consent_page(visit, request),
@@ -342,6 +373,30 @@ fn leave(visit: &Visit, request: &AuthorizationRequest) -> Response {
         (None, Some(location)) => see_other(location),
         (None, None) => error_page(visit, request),
     }
+}
+
+/// When not the person but a rule said no, they are told why before they go back.
+fn refusal(visit: &Visit, request: &AuthorizationRequest) -> Option<Response> {
+    let location = request.redirect_to.as_deref()?;
+    let who = visit.session.logged_in?;
+    let refused_by_organization = request.organization.as_ref().is_some_and(|organization| !organization.allowed);
+    let nothing_grantable = !request.scopes.is_empty() && request.scopes.iter().all(|scope| !scope.grantable);
+    let (title, text) = if refused_by_organization {
+        (format!("{} does not allow this app", who.person.organization.name), "Ask whoever manages your organization whether they want to allow it.")
+    } else if nothing_grantable {
+        ("You cannot give this app what it asks for".to_owned(), "It asks for things that your own role does not let you do.")
+    } else {
+        return None;
+    };
+    let back = format!("Back to {}", client_name(request));
+    let refused = MessagePage {
+        visitor: visit.session.visitor(),
+        title: &title,
+        text,
+        details: None,
+        link: Some((location, &back)),
+    };
+    Some(page(StatusCode::OK, &refused, Page::Plain))
 }
 
 fn login_page(visit: &Visit, request: &AuthorizationRequest, next: Next) -> Response {
@@ -401,6 +456,12 @@ fn failure_page(visit: &Visit, failure: &Failure) -> Response {
             StatusCode::FORBIDDEN,
             "This page is out of date",
             "You logged in or out since it was shown, perhaps in another tab. Go back, reload the page and try again.",
+        ),
+        Failure::NotTheirs => message(
+            visit,
+            StatusCode::FORBIDDEN,
+            "This page is not for you",
+            "Only those who manage your organization can say which apps may connect. Ask one of them.",
         ),
         Failure::NoSuchRequest | Failure::Call(CallError::Refused { status: 404, .. }) => message(
             visit,
