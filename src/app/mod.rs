@@ -9,6 +9,7 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod idempotency;
 pub mod issue;
 pub mod recognise;
 pub mod revoke;
@@ -22,9 +23,10 @@ use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
+        subject::SubjectDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -70,6 +72,7 @@ pub struct Authority {
     outside: Outside,
     vault: Vault,
     hasher: SecretHasher,
+    seeds: SeedMaker,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     verifying_keys: VerifyingKeys,
@@ -80,8 +83,11 @@ pub struct Authority {
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
+    idempotency_keys: Streams<IdempotencyKeyDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
+    /// Held while signing keys are rotated: which there are is read before new ones are made.
+    rotating_keys: tokio::sync::Mutex<()>,
 }
 
 /// How many folded streams of a busy kind are kept in memory.
@@ -89,13 +95,14 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(settings: Settings, outside: Outside, vault: Vault, key_directory: Arc<dyn KeyDirectory>) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
+            seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
@@ -105,8 +112,10 @@ impl Authority {
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
+            idempotency_keys: Streams::new(1_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
+            rotating_keys: tokio::sync::Mutex::new(()),
         }
     }
 
