@@ -8,7 +8,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use crate::oauth::{OAuth, OAuthError, claims};
-use crate::web::{self, Page, page};
+use crate::web::{Page, page};
 use crate::{DemoConfig, NOTES_SCOPE};
 
 struct Machine {

@@ -38,7 +38,12 @@ struct ResourceMetadata {
 pub const CLIENT_NAME: &str = "Lamplight";
 
 /// From a bare URL to a client that can ask for consent.
-pub async fn discover(http: &reqwest::Client, resource: &str, introduction: Introduction, base_url: &str) -> Result<Discovered, OAuthError> {
+pub async fn discover(
+    http: &reqwest::Client,
+    resource: &str,
+    introduction: Introduction,
+    base_url: &str,
+) -> Result<Discovered, OAuthError> {
     let mut steps = Vec::new();
     let url = on_this_machine(resource)?;
     let answer = http.get(url).send().await?;
@@ -48,7 +53,8 @@ pub async fn discover(http: &reqwest::Client, resource: &str, introduction: Intr
         transcript: format!("GET {resource}\n{}\nWWW-Authenticate: {challenge}", answer.status()),
     });
     // RFC 9728 §5.1
-    let metadata_url = parameter(&challenge, "resource_metadata").ok_or(OAuthError::Untrusted("The refusal does not say where to look."))?;
+    let metadata_url =
+        parameter(&challenge, "resource_metadata").ok_or(OAuthError::Untrusted("The refusal does not say where to look."))?;
     let document: Value = http.get(on_this_machine(&metadata_url)?).send().await?.error_for_status()?.json().await?;
     steps.push(Step {
         title: "Read about the resource: who grants access to it?",
@@ -60,7 +66,8 @@ pub async fn discover(http: &reqwest::Client, resource: &str, introduction: Intr
     if metadata.resource != resource {
         return Err(OAuthError::Untrusted("The metadata is about another resource."));
     }
-    let issuer = metadata.authorization_servers.first().ok_or(OAuthError::Untrusted("The resource names no authorization server."))?.clone();
+    let issuer =
+        metadata.authorization_servers.first().ok_or(OAuthError::Untrusted("The resource names no authorization server."))?.clone();
     let server = oauth::metadata(http, &issuer).await?;
     steps.push(Step {
         title: "Read about the authorization server",
@@ -80,7 +87,10 @@ pub async fn discover(http: &reqwest::Client, resource: &str, introduction: Intr
         (_, Some(endpoint)) => {
             let request = registration(&redirect_uri);
             let answer: Value = http.post(endpoint.clone()).json(&request).send().await?.error_for_status()?.json().await?;
-            steps.push(Step { title: "Register itself", transcript: format!("POST {endpoint}\n{}\n\n{}", pretty(&request), pretty(&answer)) });
+            steps.push(Step {
+                title: "Register itself",
+                transcript: format!("POST {endpoint}\n{}\n\n{}", pretty(&request), pretty(&answer)),
+            });
             let client_id = answer.get("client_id").and_then(Value::as_str);
             client_id.ok_or(OAuthError::Untrusted("The registration gave no client_id."))?.to_owned()
         }

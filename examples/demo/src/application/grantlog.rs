@@ -62,6 +62,8 @@ pub enum Next {
 /// Who asks. The redirect host is the one fact about a client that it cannot make up.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ClientIdentity {
+    #[serde(default)]
+    pub client_id: String,
     pub redirect_host: String,
     pub client_name: Option<String>,
     pub policy_uri: Option<String>,

@@ -8,7 +8,7 @@ mod organization;
 mod pages;
 pub mod people;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, StatusCode};
 use url::Url;
@@ -16,12 +16,11 @@ use uuid::Uuid;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use self::grantlog::{AuthorizationRequest, CallError, Decision, Grantlog, Next, RequestedScope, State};
+use self::grantlog::{AuthorizationRequest, CallError, ConnectedClient, Decision, Grantlog, Next, RequestedScope, State};
 use self::pages::{ConnectedAppsPage, ConsentPage, FormPostPage, LoginPage, LoginReason, MessagePage, Visitor};
 use self::people::LoggedIn;
 use crate::DemoConfig;
 use crate::web::{self, Fields, Page, Sessions, page, random, same_secret, see_other};
-
 
 /// What the application remembers of a browser.
 #[derive(Clone)]
@@ -36,6 +35,7 @@ struct Session {
 }
 
 const MOST_STARTED: usize = 50;
+const MOST_WISHES: usize = 100;
 
 impl Session {
     fn new() -> Self {
@@ -60,6 +60,8 @@ type Visit = web::Visit<Session>;
 struct Application {
     grantlog: Grantlog,
     sessions: Sessions<Session>,
+    /// Apps that an organization does not allow and somebody in it asked for: the organization's id, and the app.
+    wished_for: Mutex<Vec<(&'static str, ConnectedClient)>>,
 }
 
 /// Why a handler has no page of its own to show.
@@ -113,6 +115,7 @@ pub fn routes(
     let application = Arc::new(Application {
         grantlog: Grantlog::new(http, issuer, config.consent_api_key.clone()),
         sessions: Sessions::new("sundial_session", "/", &config.public_url, Session::new),
+        wished_for: Mutex::default(),
     });
     let get = |path: &'static str| warp::path(path).and(warp::path::end()).and(warp::get());
     let post = |path: &'static str| warp::path(path).and(warp::path::end()).and(warp::post());
@@ -194,7 +197,34 @@ impl Application {
                 session.started.push(id);
             });
         }
-        Ok(go_on(visit, &request))
+        Ok(self.go_on(visit, &request))
+    }
+
+    /// After a step: leave for the client, or show the next page at its own URL.
+    fn go_on(&self, visit: &Visit, request: &AuthorizationRequest) -> Response {
+        self.remember_wish(visit, request);
+        match request.id {
+            Some(id) if request.next != Next::Redirect => see_other(&format!("/interaction?authorization_request={id}")),
+            _ => show(visit, request),
+        }
+    }
+
+    /// Whoever manages the organization is shown what its people wished for.
+    fn remember_wish(&self, visit: &Visit, request: &AuthorizationRequest) {
+        let refused = request.organization.as_ref().is_some_and(|organization| !organization.allowed);
+        let (Some(client), Some(who), true) = (&request.client, visit.session.logged_in, refused) else { return };
+        let mut wished_for = self.wished_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let organization = who.person.organization.id;
+        let known = |(of, known): &(&str, ConnectedClient)| *of == organization && known.client_id == client.client_id;
+        if !wished_for.iter().any(known) && wished_for.len() < MOST_WISHES {
+            let (client_id, redirect_host) = (client.client_id.clone(), Some(client.redirect_host.clone()));
+            wished_for.push((organization, ConnectedClient { client_id, client_name: client.name().to_owned(), redirect_host }));
+        }
+    }
+
+    fn wished_for(&self, organization: &str) -> Vec<ConnectedClient> {
+        let wished_for = self.wished_for.lock().unwrap_or_else(PoisonError::into_inner);
+        wished_for.iter().filter(|(of, _)| *of == organization).map(|(_, client)| client.clone()).collect()
     }
 
     /// Step 2: show what comes next. grantlog's own authorization endpoint (the hosted way) sends browsers here too.
@@ -268,7 +298,7 @@ impl Application {
     async fn tell_who_is_here(&self, visit: &Visit, id: Uuid) -> Result<Response, Failure> {
         let subject = visit.session.subject();
         let request = self.grantlog.attest(id, subject.as_ref(), visit.session.binding_of(id)).await?;
-        Ok(go_on(visit, &request))
+        Ok(self.go_on(visit, &request))
     }
 
     /// Step 4: the person said yes or no. Either way grantlog says where the browser goes.
@@ -286,8 +316,8 @@ impl Application {
         let subject = visit.session.subject();
         match self.grantlog.decide(id, decision, subject.as_ref(), visit.session.binding_of(id), &texts.join("\n")).await {
             // Decided before, perhaps in another tab: the first answer stands, and leads somewhere as well.
-            Ok(decided) => Ok(go_on(visit, &decided)),
-            Err(CallError::AlreadyDecided(decided)) => Ok(go_on(visit, &decided)),
+            Ok(decided) => Ok(self.go_on(visit, &decided)),
+            Err(CallError::AlreadyDecided(decided)) => Ok(self.go_on(visit, &decided)),
             Err(error) => Err(error.into()),
         }
     }
@@ -340,14 +370,6 @@ fn show_login(visit: &Visit) -> Response {
     page(StatusCode::OK, &LoginPage::new(visit.session.visitor(), None, &LOGIN, ""), Page::Plain)
 }
 
-/// After a step: leave for the client, or show the next page at its own URL.
-fn go_on(visit: &Visit, request: &AuthorizationRequest) -> Response {
-    match request.id {
-        Some(id) if request.next != Next::Redirect => see_other(&format!("/interaction?authorization_request={id}")),
-        _ => show(visit, request),
-    }
-}
-
 /// The page for what grantlog says comes next.
 fn show(visit: &Visit, request: &AuthorizationRequest) -> Response {
     match (request.state, request.next) {
@@ -382,20 +404,17 @@ fn refusal(visit: &Visit, request: &AuthorizationRequest) -> Option<Response> {
     let refused_by_organization = request.organization.as_ref().is_some_and(|organization| !organization.allowed);
     let nothing_grantable = !request.scopes.is_empty() && request.scopes.iter().all(|scope| !scope.grantable);
     let (title, text) = if refused_by_organization {
-        (format!("{} does not allow this app", who.person.organization.name), "Ask whoever manages your organization whether they want to allow it.")
+        (
+            format!("{} does not allow this app", who.person.organization.name),
+            "Ask whoever manages your organization whether they want to allow it.",
+        )
     } else if nothing_grantable {
         ("You cannot give this app what it asks for".to_owned(), "It asks for things that your own role does not let you do.")
     } else {
         return None;
     };
     let back = format!("Back to {}", client_name(request));
-    let refused = MessagePage {
-        visitor: visit.session.visitor(),
-        title: &title,
-        text,
-        details: None,
-        link: Some((location, &back)),
-    };
+    let refused = MessagePage { visitor: visit.session.visitor(), title: &title, text, details: None, link: Some((location, &back)) };
     Some(page(StatusCode::OK, &refused, Page::Plain))
 }
 

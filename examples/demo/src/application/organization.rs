@@ -11,16 +11,15 @@ use crate::web::{Fields, Page, page, see_other};
 
 impl Application {
     pub(super) async fn organization(&self, visit: &Visit) -> Result<Response, Failure> {
-        let Some(who) = visit.session.logged_in else {
+        if visit.session.logged_in.is_none() {
             return Ok(see_other("/login"));
-        };
+        }
         let organization = managed(visit)?;
         let policy = self.grantlog.policy(organization.id).await?;
         let apps = self.grantlog.connected_apps(organization.id).await?;
-        // Whoever is connected somewhere can be approved here: what people of this organization have, and what this person has.
-        let own = self.grantlog.grants(who.person.id).await?.into_iter().map(|grant| grant.client);
+        // What people of this organization have, and what they would like to have.
         let mut approvable = Vec::<Approvable>::new();
-        for client in apps.iter().map(|app| app.client.clone()).chain(own) {
+        for client in apps.iter().map(|app| app.client.clone()).chain(self.wished_for(organization.id)) {
             if !approvable.iter().any(|known| known.client_id == client.client_id) {
                 let approved = policy.third_party.clients.contains(&client.client_id);
                 let host = client.redirect_host.unwrap_or_default();

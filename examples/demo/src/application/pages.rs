@@ -7,8 +7,8 @@ use super::grantlog::{
     AuthorizationRequest, ClientIdentity, ConnectedApp, ConnectedPerson, CutOff, FormPost, Grant, RequestedScope, Resource,
 };
 use super::people::{LoggedIn, ONE_TIME_CODE, Organization, PEOPLE, Person};
-use crate::{NOTES_SCOPE, WRITE_SCOPE};
 use crate::web::web_link;
+use crate::{NOTES_SCOPE, WRITE_SCOPE};
 
 /// What every page's header and forms need.
 pub struct Visitor<'a> {

@@ -10,8 +10,8 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use crate::oauth::{Attempt, OAuth, OAuthError, Tokens, claims};
-use crate::{CLIENT_SCOPE, DemoConfig};
 use crate::web::{self, Fields, Page, Sessions, page, random, same_secret, see_other};
+use crate::{CLIENT_SCOPE, DemoConfig};
 
 /// What the client remembers of a browser.
 #[derive(Clone)]
