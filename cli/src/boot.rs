@@ -25,6 +25,7 @@ use grantlog_core::{
     keys::{MasterKey, MasterKeyError, Secret, Vault, VaultError},
     store::{EventStore, SqliteStore, StoreError},
 };
+use grantlog_outbound::{GuardedFetch, OutboundError};
 use grantlog_projections::{
     Live, LiveRunner,
     runner::{LiveOptions, Progress},
@@ -77,6 +78,9 @@ pub enum BootError {
     /// Keys, or what the demo needs.
     #[error("what a start needs can't be made: {0}")]
     Keys(String),
+    /// Nothing could be fetched.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// The OpenAPI document can't be written.
     #[error("the API can't be described: {0}")]
     Document(#[from] serde_json::Error),
@@ -142,8 +146,10 @@ impl Engine {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
+            fetch: Arc::new(GuardedFetch::new(config.outbound.options())?),
+            issuers: runner.live(),
         };
-        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live()));
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live(), runner.live()));
         Ok(Self { authority, store, runner })
     }
 
@@ -243,7 +249,9 @@ impl fmt::Debug for Service {
 fn tasks(app: &App, store: &Arc<SqliteStore>, limits: Arc<Limits>, metrics: Metrics) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(rotate_aged_keys(app.clone()));
+    tasks.spawn(enforce_pending(app.clone()));
     tasks.spawn(drop_expired_hints(app.clone()));
+    tasks.spawn(delete_lapsed_clients(app.clone()));
     tasks.spawn(limits::housekeeping(limits, MINUTE));
     tasks.spawn(metrics.upkeep(METRICS_UPKEEP));
     tasks.spawn(tell_metrics(app.clone(), store.clone()));
@@ -257,6 +265,18 @@ async fn rotate_aged_keys(app: App) {
         match app.authority.rotate_aged_signing_keys(&Context::system()).await {
             Ok(made) => made.iter().for_each(|kid| tracing::info!(kid, "a signing key was made")),
             Err(error) => tracing::error!(%error, "the signing keys can't be rotated"),
+        }
+    }
+}
+
+/// Takes up what was interrupted: grants that an organization or a change of roles cut off and that are not revoked. The
+/// first time is at once.
+async fn enforce_pending(app: App) {
+    let mut minutes = interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        if let Err(error) = app.authority.enforce_pending(&Context::system(), &*app.live).await {
+            tracing::error!(%error, "what is cut off can't be revoked; it is tried again");
         }
     }
 }
@@ -283,6 +303,21 @@ async fn drop_expired_hints(app: App) {
         let authority = &app.authority;
         if let Err(error) = authority.vault().drop_expired_hints(authority.now()).await {
             tracing::error!(%error, "expired login hints can't be dropped");
+        }
+    }
+}
+
+/// Clears away the clients that registered themselves and were never used.
+async fn delete_lapsed_clients(app: App) {
+    let mut minutes = interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        for client_id in app.live.lapsed_clients(app.authority.now()) {
+            match app.authority.delete_lapsed_client(&Context::system(), &client_id).await {
+                Ok(true) => tracing::info!(%client_id, "a client that was never used is gone"),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, %client_id, "a lapsed client can't be deleted"),
+            }
         }
     }
 }

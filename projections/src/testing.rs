@@ -12,18 +12,24 @@ use futures::{
 };
 use grantlog_core::{
     domain::{
-        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, Sealed, StreamId, StreamKind, SubjectId,
-        Timestamp,
+        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId,
+        Sealed, StreamId, StreamKind, SubjectId, Timestamp, TrustedIssuerId,
         api_key::{ApiKeyEvent, Role},
-        authorization::{Authentication, AuthorizationEvent, DenialError},
+        authorization::{Authentication, AuthorizationEvent, Basis, DenialError},
         client::{ClientEvent, Registration},
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber},
+        initial_access_token::InitialAccessTokenEvent,
         machine_token::MachineTokenEvent,
+        organization::{ChangeNumber, OrganizationEvent},
+        policy::{self, PolicyEvent},
+        resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
+        subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
+        trusted_issuer::TrustedIssuerEvent,
     },
     jose::Algorithm,
     keys::SecretHash,
-    protocol::{AccessTokenFormat, ClientMetadata, Scope},
+    protocol::{AccessTokenFormat, ClientMetadata, ResourceServerSettings, Scope},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, StoreError},
 };
 use proptest::prelude::*;
@@ -224,6 +230,7 @@ pub(crate) fn registered_by_itself(name: &str, lease_until: Timestamp) -> Client
         registration: Registration::Dynamic,
         lease_until: Some(lease_until),
         registration_access_token: Some(secret()),
+        document_sha256: None,
     }
 }
 
@@ -235,8 +242,38 @@ pub(crate) fn binding(scopes: &str) -> CodeBinding {
         scope: scope(scopes),
         nonce: None,
         authentication: Authentication { auth_time: START, acr: Some("1".to_owned()), amr: vec!["pwd".to_owned()] },
+        roles: vec!["editor".to_owned()],
         claims: Some(Sealed { subject: subject(1), sealed: "c2VhbGVk".to_owned() }),
+        resources: Vec::new(),
     }
+}
+
+fn identifier(number: u8) -> String {
+    format!("https://api-{number}.example")
+}
+
+pub(crate) fn resource_server(number: u8) -> ResourceServerId {
+    ResourceServerId::of(&identifier(number))
+}
+
+fn settings(number: u8, scopes: &str) -> ResourceServerSettings {
+    serde_json::from_value(json!({
+        "identifier": identifier(number),
+        "name": "API",
+        "access_token_format": "opaque",
+        "access_token_signing_alg": "EdDSA",
+        "scopes": scopes,
+        "access_token_claims": {"roles": "{{ subject.roles }}", "level": 0.5},
+    }))
+    .unwrap()
+}
+
+pub(crate) fn resource_server_registered(number: u8, scopes: &str) -> ResourceServerEvent {
+    ResourceServerEvent::Registered { settings: settings(number, scopes) }
+}
+
+pub(crate) fn resource_server_updated(number: u8, scopes: &str) -> ResourceServerEvent {
+    ResourceServerEvent::Updated { settings: settings(number, scopes) }
 }
 
 /// What a first authorization writes to its grant: consent, code, redemption, an access token, a refresh token.
@@ -245,7 +282,17 @@ pub(crate) fn connected(history: History, grant_id: GrantId, client_id: ClientId
     let (family, token) = (FamilyNumber(0), TokenNumber(0));
     history
         .at(START, &stream, GrantEvent::Opened { subject: subject(1), client_id, organization_id: Some(OrganizationId("acme".into())) })
-        .at(START, &stream, GrantEvent::Consented { authorization_id: authorization(1), scope: scope("openid"), reason: None, shown: None })
+        .at(
+            START,
+            &stream,
+            GrantEvent::Consented {
+                authorization_id: authorization(1),
+                scope: scope("openid"),
+                reason: None,
+                shown: None,
+                basis: Basis::default(),
+            },
+        )
         .at(
             START,
             &stream,
@@ -254,6 +301,19 @@ pub(crate) fn connected(history: History, grant_id: GrantId, client_id: ClientId
         .at(after(1), &stream, GrantEvent::CodeRedeemed { authorization_id: authorization(1), family })
         .at(after(1), &stream, access_token(token, family, format, after(HOUR)))
         .at(after(1), &stream, GrantEvent::RefreshTokenIssued { family, expires_at: after(24 * HOUR) })
+}
+
+/// A version of the policy that has something of everything.
+pub(crate) fn policy_published(version: u32) -> PolicyEvent {
+    let document = json!({
+        "resources": [{"resource": "jobs", "description": "What is to be done", "actions": ["read", "run"]}],
+        "roles": [{"role": "operator", "description": "", "permissions": [{"resource": "jobs", "actions": ["*"]}]}],
+        "scopes": [{
+            "scope": format!("jobs.{version}"), "description": "Run jobs", "descriptions": {"de": "Aufgaben ausführen"},
+            "permissions": [{"resource": "jobs", "actions": ["run"]}],
+        }],
+    });
+    PolicyEvent::Published { version, document: serde_json::from_value(document).unwrap() }
 }
 
 pub(crate) fn access_token(token: TokenNumber, family: FamilyNumber, format: AccessTokenFormat, expires_at: Timestamp) -> GrantEvent {
@@ -289,13 +349,24 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
     prop_oneof![
         4 => (0..3_u8, any_client_event()).prop_map(|(number, event)| (client(number).stream(), event.into())),
         12 => (0..3_u8, any_grant_event()).prop_map(|(number, event)| (grant(number).stream(), event.into())),
+        1 => (0..4_u32).prop_map(|version| (policy::stream(), policy_published(version).into())),
         3 => (0..6_u8, any_machine_event()).prop_map(|(number, event)| (machine_token(number).stream(), event.into())),
         1 => (0..3_u8, any_signing_key_event()).prop_map(|(number, event)| {
             (StreamId::new(StreamKind::SigningKey, &number.to_string()), event.into())
         }),
         1 => (0..3_u8, any_api_key_event()).prop_map(|(number, event)| (ApiKeyId(uuid(number)).stream(), event.into())),
+        3 => any_organization_event().prop_map(|event| (acme().stream(), event.into())),
+        3 => (0..3_u8, any_subject_event()).prop_map(|(number, event)| (subject(number).stream(), event.into())),
+        2 => (0..3_u8).prop_flat_map(|number| any_resource_server_event(number).prop_map(move |event| {
+            (resource_server(number).stream(), event.into())
+        })),
+        1 => Just((StreamId::new(StreamKind::ResourceServer, "no digest"), resource_server_registered(1, "a").into())),
+        1 => (0..3_u8, any_initial_access_token_event()).prop_map(|(number, event)| {
+            (InitialAccessTokenId(uuid(number)).stream(), event.into())
+        }),
+        1 => (0..3_u8, any_trusted_issuer_event()).prop_map(|(number, event)| (TrustedIssuerId(uuid(number)).stream(), event.into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
-        1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),
+        1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied, cause: None }.into())),
     ]
 }
 
@@ -314,6 +385,42 @@ fn any_client_event() -> impl Strategy<Value = ClientEvent> {
         1 => Just(ClientEvent::Verified {}),
         1 => Just(ClientEvent::VerificationWithdrawn {}),
         1 => Just(ClientEvent::Deleted {}),
+    ]
+}
+
+pub(crate) fn acme() -> OrganizationId {
+    OrganizationId("acme".into())
+}
+
+/// Sets a policy of this mode for third-party clients.
+pub(crate) fn policy_set(mode: &str) -> OrganizationEvent {
+    OrganizationEvent::PolicySet { policy: serde_json::from_value(json!({"third_party": {"mode": mode}})).unwrap() }
+}
+
+fn any_organization_event() -> impl Strategy<Value = OrganizationEvent> {
+    prop_oneof![
+        Just(policy_set("none_allowed")),
+        Just(policy_set("all_allowed")),
+        (0..3_u8).prop_map(|number| OrganizationEvent::ClientDisconnected { client_id: client(number) }),
+        (0..5_u32).prop_map(|change| OrganizationEvent::Enforced { change: ChangeNumber(change) }),
+    ]
+}
+
+fn any_effect() -> impl Strategy<Value = RoleChangeEffect> {
+    prop_oneof![Just(RoleChangeEffect::Keep), Just(RoleChangeEffect::Narrow), Just(RoleChangeEffect::Revoke)]
+}
+
+pub(crate) fn roles_set(roles: &[&str], effect: RoleChangeEffect) -> SubjectEvent {
+    let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+    SubjectEvent::RolesSet { organization_id: Some(acme()), roles, effect }
+}
+
+fn any_subject_event() -> impl Strategy<Value = SubjectEvent> {
+    prop_oneof![
+        Just(SubjectEvent::Registered {}),
+        any_effect().prop_map(|effect| roles_set(&["editor"], effect)),
+        any_effect().prop_map(|effect| SubjectEvent::LeftOrganization { organization_id: acme(), effect }),
+        (0..5_u32).prop_map(|change| SubjectEvent::Enforced { change: SubjectChange(change) }),
     ]
 }
 
@@ -337,6 +444,7 @@ fn any_grant_event() -> impl Strategy<Value = GrantEvent> {
         scope,
         reason: None,
         shown: None,
+        basis: Basis::default(),
     });
     let code = (0..4_u8, any_time()).prop_map(|(number, expires_at)| GrantEvent::CodeIssued {
         authorization_id: authorization(number),
@@ -366,6 +474,8 @@ fn any_grant_event() -> impl Strategy<Value = GrantEvent> {
         1 => Just(GrantEvent::RefreshTokenReplayed { family: FamilyNumber(0), generation: Generation(0) }),
         1 => (0..5_u32).prop_map(move |token| GrantEvent::AccessTokenRevoked { token: TokenNumber(token), reason }),
         1 => (0..3_u32).prop_map(move |family| GrantEvent::FamilyEnded { family: FamilyNumber(family), reason }),
+        1 => any_scope().prop_map(move |scope| GrantEvent::Narrowed { scope, reason }),
+        1 => Just(GrantEvent::SessionsEnded { reason }),
         1 => Just(GrantEvent::Revoked { reason }),
     ]
 }
@@ -391,6 +501,18 @@ fn any_signing_key_event() -> impl Strategy<Value = SigningKeyEvent> {
     ]
 }
 
+pub(crate) fn initial_access_token_created() -> InitialAccessTokenEvent {
+    InitialAccessTokenEvent::Created { name: "partners".to_owned(), expires_at: after(HOUR), max_uses: 3, secret: secret() }
+}
+
+fn any_initial_access_token_event() -> impl Strategy<Value = InitialAccessTokenEvent> {
+    prop_oneof![
+        Just(initial_access_token_created()),
+        Just(InitialAccessTokenEvent::Used { client_id: client(1) }),
+        Just(InitialAccessTokenEvent::Revoked {}),
+    ]
+}
+
 pub(crate) fn api_key_created() -> ApiKeyEvent {
     ApiKeyEvent::Created {
         name: "api".to_owned(),
@@ -400,6 +522,31 @@ pub(crate) fn api_key_created() -> ApiKeyEvent {
     }
 }
 
+pub(crate) fn trusted_issuer(issuer: &str) -> TrustedIssuerEvent {
+    let settings = serde_json::from_value(json!({
+        "issuer": issuer, "jwks": {"keys": [{"kty": "OKP", "x": 0.1}]}, "audience": "grantlog", "algorithms": ["ES256"],
+        "claims": {"subject": "sub", "organization": "org_id", "roles": "roles", "acr": "acr", "amr": "amr"},
+        "origins": ["https://app.example"], "max_token_age": 300,
+    }));
+    TrustedIssuerEvent::Registered { settings: settings.unwrap() }
+}
+
+fn any_trusted_issuer_event() -> impl Strategy<Value = TrustedIssuerEvent> {
+    prop_oneof![
+        Just(trusted_issuer("https://login.example")),
+        Just(trusted_issuer("https://other.example")),
+        Just(TrustedIssuerEvent::Deleted {}),
+    ]
+}
+
 fn any_api_key_event() -> impl Strategy<Value = ApiKeyEvent> {
     prop_oneof![Just(api_key_created()), Just(ApiKeyEvent::Revoked {})]
+}
+
+fn any_resource_server_event(number: u8) -> impl Strategy<Value = ResourceServerEvent> {
+    prop_oneof![
+        3 => Just(resource_server_registered(number, "notes.read notes.write")),
+        1 => Just(resource_server_updated(number, "notes.read")),
+        1 => Just(ResourceServerEvent::Deleted {}),
+    ]
 }

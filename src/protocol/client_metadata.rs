@@ -1,9 +1,12 @@
 //! What is registered about a client (RFC 7591 §2, OpenID Connect Dynamic Client Registration §2, and settings of ours).
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use std::fmt::Write as _;
 
-use super::{RedirectUri, Scope, client_metadata_rules};
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{CustomClaims, RedirectUri, Scope, client_metadata_rules};
 use crate::{
     domain::{OrganizationId, Seconds},
     jose::Algorithm,
@@ -115,7 +118,10 @@ pub struct ClientMetadata {
     /// Whether its ID tokens carry the claims of `profile`, `email`, … too, not only userinfo.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub claims_in_id_token: bool,
-    /// The form of its access tokens.
+    /// Custom claims of its tokens and at userinfo.
+    #[serde(default, skip_serializing_if = "CustomClaims::is_empty")]
+    pub claims: CustomClaims,
+    /// The form of its access tokens, where no resource server says it.
     pub access_token_format: AccessTokenFormat,
     /// How long its access tokens live, if not as long as the server's configuration says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +168,23 @@ impl ClientMetadata {
         if self.default_scope.is_empty() { &self.scope } else { &self.default_scope }
     }
 
+    /// SHA-256, hexadecimal, of what is material to a person's consent: what they are shown of the client, and where it
+    /// has codes sent. Names of members are part of it, so a member that is added here later makes every client another.
+    pub fn material_sha256(&self) -> String {
+        let mut redirect_uris: Vec<_> = self.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        redirect_uris.sort_unstable();
+        let material = json!({
+            "client_name": self.client_name,
+            "client_uri": self.client_uri,
+            "logo_uri": self.logo_uri,
+            "policy_uri": self.policy_uri,
+            "tos_uri": self.tos_uri,
+            "redirect_uris": redirect_uris,
+        });
+        let canonical = serde_json_canonicalizer::to_vec(&material).expect("a JSON value has a canonical form");
+        hex(digest::digest(&digest::SHA256, &canonical).as_ref())
+    }
+
     /// Whether it may use this grant type.
     pub fn allows(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(&grant_type)
@@ -178,6 +201,7 @@ impl ClientMetadata {
             organization_id: other.organization_id,
             resources: other.resources,
             claims_in_id_token: other.claims_in_id_token,
+            claims: other.claims,
             access_token_format: other.access_token_format,
             access_token_lifetime: other.access_token_lifetime,
             refresh_token_lifetime: other.refresh_token_lifetime,
@@ -246,6 +270,8 @@ pub struct ClientMetadataInput {
     pub id_token_signed_response_alg: Option<Algorithm>,
     /// `false` when left out.
     pub claims_in_id_token: Option<bool>,
+    /// Custom claims of its tokens and at userinfo.
+    pub claims: Option<CustomClaims>,
     /// `jwt` when left out.
     pub access_token_format: Option<AccessTokenFormat>,
     /// 1 to 86400 seconds.
@@ -290,6 +316,7 @@ impl ClientMetadataInput {
             jwks: self.jwks,
             id_token_signed_response_alg: self.id_token_signed_response_alg.unwrap_or(Algorithm::Rs256),
             claims_in_id_token: self.claims_in_id_token.unwrap_or_default(),
+            claims: self.claims.unwrap_or_default(),
             access_token_format: self.access_token_format.unwrap_or(AccessTokenFormat::Jwt),
             access_token_lifetime: self.access_token_lifetime,
             refresh_token_lifetime: self.refresh_token_lifetime,
@@ -303,6 +330,14 @@ impl ClientMetadataInput {
         problems.extend(client_metadata_rules::problems(&metadata));
         if problems.is_empty() { Ok(metadata) } else { Err(problems) }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn usual_grant_types(client_type: ClientType) -> Vec<GrantType> {

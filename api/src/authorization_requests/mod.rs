@@ -1,5 +1,6 @@
 //! The headless flow: the application hosts the authorization endpoint and calls these routes.
 
+mod caller;
 pub mod create;
 pub mod decide;
 pub mod read;
@@ -12,6 +13,7 @@ use grantlog_core::{
         authorize::{AuthorizationView, AuthorizeRefusal},
     },
     domain::{AuthorizationId, api_key::Role, authorization::AuthorizationRefusal},
+    protocol::Scope,
 };
 
 use crate::{
@@ -36,6 +38,16 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
             return Problem::new(ProblemCode::Conflict, "The client is suspended or deleted: nothing can be granted to it.")
                 .field("client_id");
         }
+        UseCaseError::Refused(AuthorizeRefusal::TokenUsedElsewhere) => {
+            return Problem::forbidden("The trusted token was used for another authorization request.")
+                .member("reason", "token_used_elsewhere");
+        }
+        UseCaseError::Refused(AuthorizeRefusal::AnotherPerson) => {
+            return Problem::forbidden("The request was decided by somebody else.").member("reason", "another_person");
+        }
+        UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient) => {
+            return Problem::invalid_field("subject.id", "It must not be the id of a client.");
+        }
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };
     match refusal {
@@ -44,6 +56,13 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
         }
         AuthorizationRefusal::ScopeNotRequested | AuthorizationRefusal::NothingApproved => {
             Problem::invalid_field("scopes", refusal.to_string())
+        }
+        AuthorizationRefusal::NotGrantable(scope) => {
+            let detail = format!("The person can't grant {scope}; `scopes` of the request says why.");
+            named(ProblemCode::ScopeNotGrantable, detail, &scope)
+        }
+        AuthorizationRefusal::RequiredMissing(scope) => {
+            named(ProblemCode::RequiredScopeMissing, format!("The client is of no use without {scope}."), &scope)
         }
         AuthorizationRefusal::InvalidAuthTime => Problem::invalid_field("subject.auth_time", refusal.to_string()),
         // The page is never stranded: the conflict carries the request as it stands.
@@ -57,6 +76,12 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
             }
         }
     }
+}
+
+/// A problem of some scopes of a decision, with their names.
+fn named(code: ProblemCode, detail: String, scope: &Scope) -> Problem {
+    let names: Vec<_> = scope.iter().map(ToString::to_string).collect();
+    Problem::new(code, detail).field("scopes").member("scopes", names)
 }
 
 fn resource_value(app: &App, view: &AuthorizationView) -> serde_json::Value {

@@ -1,13 +1,13 @@
 //! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0). Both documents are the same one.
 
 use grantlog_core::{
-    app::claims,
+    app::{DynamicRegistration, claims},
     jose::{Algorithm, VerificationAlgorithm},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{authorization, introspection, revocation, token};
+use super::{authorization, introspection, registration, revocation, token};
 use crate::{
     app::App,
     oidc::{jwks, userinfo},
@@ -23,7 +23,7 @@ pub const OIDC: &str = "/.well-known/openid-configuration";
 /// How long clients may keep the document, in seconds.
 const MAX_AGE: u64 = 300;
 
-/// The metadata document (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3).
+/// The metadata document (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3, RFC 9728 §4).
 #[expect(clippy::struct_excessive_bools, reason = "the specifications give the document these members")]
 #[derive(Serialize, ToSchema)]
 pub struct Metadata {
@@ -38,6 +38,9 @@ pub struct Metadata {
     introspection_endpoint: String,
     /// Where tokens are ended.
     revocation_endpoint: String,
+    /// Where clients register themselves; absent when they don't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     /// Where claims about the end-user are.
     userinfo_endpoint: String,
     /// Where the public keys are.
@@ -64,6 +67,10 @@ pub struct Metadata {
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     authorization_response_iss_parameter_supported: bool,
+    client_id_metadata_document_supported: bool,
+    /// The resource servers that are registered, by their identifiers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    protected_resources: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_documentation: Option<String>,
 }
@@ -80,9 +87,12 @@ impl Metadata {
             token_endpoint: at(token::PATH),
             introspection_endpoint: at(introspection::PATH),
             revocation_endpoint: at(revocation::PATH),
+            // RFC 8414 §2: optional. What is not there is not announced.
+            registration_endpoint: (app.authority.settings.registration.dynamic != DynamicRegistration::Off)
+                .then(|| at(registration::PATH)),
             userinfo_endpoint: at(userinfo::PATH),
             jwks_uri: at(jwks::PATH),
-            scopes_supported: app.edge.scopes.keys().cloned().collect(),
+            scopes_supported: app.scopes().into_iter().collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query", "form_post"],
             grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
@@ -102,6 +112,9 @@ impl Metadata {
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             authorization_response_iss_parameter_supported: true,
+            client_id_metadata_document_supported: app.authority.settings.registration.metadata_documents,
+            // RFC 9728 §4: so that clients can tell that both sides know of each other.
+            protected_resources: app.live.resource_servers().iter().map(|server| server.settings.identifier.clone()).collect(),
             service_documentation: app.edge.service_documentation.clone(),
             issuer,
         }

@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp},
+    domain::{
+        ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind,
+        SubjectId, Timestamp, TrustedIssuerId,
+    },
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -15,9 +18,15 @@ use super::{
     clients::Clients,
     digest::Digest,
     grants::{Grants, Surroundings},
+    initial_access_tokens::InitialAccessTokens,
     machine_tokens::MachineTokens,
+    organizations::Organizations,
+    policy::PolicyModel,
     pool::Pool,
+    resource_servers::ResourceServers,
     signing_keys::SigningKeys,
+    subjects::Subjects,
+    trusted_issuers::TrustedIssuers,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -50,11 +59,22 @@ impl Fact {
 impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
-            StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
+            StreamKind::Client
+            | StreamKind::InitialAccessToken
+            | StreamKind::Grant
+            | StreamKind::Policy
+            | StreamKind::MachineToken
+            | StreamKind::SigningKey
+            | StreamKind::ApiKey
+            | StreamKind::Organization
+            | StreamKind::ResourceServer
+            | StreamKind::Subject
+            | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
+            | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
+            | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
@@ -83,9 +103,15 @@ pub struct State {
     applied: Option<Applied>,
     unreadable: u64,
     pub(super) clients: Clients,
+    pub(super) initial_access_tokens: InitialAccessTokens,
     pub(super) grants: Grants,
+    pub(super) policy: PolicyModel,
+    pub(super) organizations: Organizations,
+    pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
+    pub(super) resource_servers: ResourceServers,
+    pub(super) trusted_issuers: TrustedIssuers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -141,9 +167,10 @@ impl State {
             }
             Event::Grant(event) => {
                 let Ok(grant_id) = stream.key().parse::<GrantId>() else { return self.unreadable += 1 };
-                let mut around = Surroundings { time: at.time, clients: &self.clients, pool: &mut self.pool };
+                let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
+            Event::Policy(event) => self.policy.apply(&event, at.time),
             Event::MachineToken(event) => {
                 let Ok(id) = stream.key().parse::<MachineTokenId>() else { return self.unreadable += 1 };
                 self.machine_tokens.apply(id, event, at.time, &self.clients, &mut self.pool);
@@ -153,10 +180,28 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::InitialAccessToken(event) => {
+                let Ok(id) = stream.key().parse::<InitialAccessTokenId>() else { return self.unreadable += 1 };
+                self.initial_access_tokens.apply(id, event, at.time);
+            }
+            Event::ResourceServer(event) => {
+                let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
+                self.resource_servers.apply(id, event, at);
+            }
+            Event::TrustedIssuer(event) => {
+                let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
+                self.trusted_issuers.apply(id, event, at.time);
+            }
+            Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
+            Event::Subject(event) => {
+                let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
+                self.subjects.apply(subject, event, at);
+            }
             Event::Authorization(_)
+            | Event::ClientRegistration(_)
             | Event::GrantReservation(_)
             | Event::IdempotencyKey(_)
-            | Event::Subject(_)
+            | Event::TrustedToken(_)
             | Event::ClientAssertion(_) => {}
         }
     }
@@ -172,13 +217,20 @@ impl State {
                 self.grants.remove_client(&client_id);
             }
             StreamKind::Grant => drop(key.parse().map(|grant_id| self.grants.remove(grant_id))),
+            StreamKind::Policy => self.policy.remove(),
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::InitialAccessToken => drop(key.parse().map(|id| self.initial_access_tokens.remove(id))),
+            StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
+            StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
+            StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
+            StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
             StreamKind::Authorization
+            | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
+            | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {}
         }
     }

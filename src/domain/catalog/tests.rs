@@ -18,14 +18,22 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp,
+        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, TrustedIssuerId,
         api_key::Role,
-        authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
+        authorization::{
+            Authentication, AuthorizationParameters, Basis, ConsentReason, DenialCause, DenialError, Prompt, ResponseMode, Shown,
+        },
         client::Registration,
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
+        organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
+        policy::PolicyDocument,
+        subject::{RoleChangeEffect, SubjectChange},
     },
-    jose::Algorithm,
-    protocol::{AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, Scope},
+    jose::{Algorithm, VerificationAlgorithm},
+    protocol::{
+        AccessTokenFormat, ClaimsTemplate, ClientAuthenticationMethod, ClientMetadata, ClientType, CustomClaims, GrantType,
+        ResourceServerSettings, Scope, TrustedIssuerSettings, trusted_issuer::ClaimMapping,
+    },
 };
 
 /// Names every event twice: for the compiler, so that a new event does not compile until it stands here, and as a
@@ -41,14 +49,21 @@ macro_rules! wire_names {
         }
     };
     (@pattern Client $variant:ident) => { Event::Client(ClientEvent::$variant { .. }) };
+    (@pattern ClientRegistration $variant:ident) => { Event::ClientRegistration(ClientRegistrationEvent::$variant { .. }) };
+    (@pattern InitialAccessToken $variant:ident) => { Event::InitialAccessToken(InitialAccessTokenEvent::$variant { .. }) };
     (@pattern Authorization $variant:ident) => { Event::Authorization(AuthorizationEvent::$variant { .. }) };
     (@pattern Grant $variant:ident) => { Event::Grant(GrantEvent::$variant { .. }) };
     (@pattern GrantReservation $variant:ident) => { Event::GrantReservation(GrantReservationEvent::$variant { .. }) };
+    (@pattern Policy $variant:ident) => { Event::Policy(PolicyEvent::$variant { .. }) };
     (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
+    (@pattern ResourceServer $variant:ident) => { Event::ResourceServer(ResourceServerEvent::$variant { .. }) };
     (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
+    (@pattern Organization $variant:ident) => { Event::Organization(OrganizationEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
+    (@pattern TrustedIssuer $variant:ident) => { Event::TrustedIssuer(TrustedIssuerEvent::$variant { .. }) };
+    (@pattern TrustedToken $variant:ident) => { Event::TrustedToken(TrustedTokenEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
 
@@ -56,6 +71,9 @@ wire_names! {
     Client {
         Registered => "client.registered",
         Updated => "client.updated",
+        DocumentChanged => "client.document_changed",
+        Withdrawn => "client.withdrawn",
+        Reinstated => "client.reinstated",
         SecretRotationStarted => "client.secret_rotation_started",
         SecretRotationCompleted => "client.secret_rotation_completed",
         SecretRotationCancelled => "client.secret_rotation_cancelled",
@@ -66,6 +84,14 @@ wire_names! {
         Verified => "client.verified",
         VerificationWithdrawn => "client.verification_withdrawn",
         Deleted => "client.deleted",
+    },
+    ClientRegistration {
+        Assigned => "client_registration.assigned",
+    },
+    InitialAccessToken {
+        Created => "initial_access_token.created",
+        Used => "initial_access_token.used",
+        Revoked => "initial_access_token.revoked",
     },
     Authorization {
         Requested => "authorization.requested",
@@ -86,10 +112,15 @@ wire_names! {
         RefreshTokenReplayed => "grant.refresh_token_replayed",
         AccessTokenRevoked => "grant.access_token_revoked",
         FamilyEnded => "grant.family_ended",
+        Narrowed => "grant.narrowed",
+        SessionsEnded => "grant.sessions_ended",
         Revoked => "grant.revoked",
     },
     GrantReservation {
         Made => "grant_reservation.made",
+    },
+    Policy {
+        Published => "policy.published",
     },
     MachineToken {
         Issued => "machine_token.issued",
@@ -104,11 +135,32 @@ wire_names! {
         Created => "api_key.created",
         Revoked => "api_key.revoked",
     },
+    ResourceServer {
+        Registered => "resource_server.registered",
+        Updated => "resource_server.updated",
+        Deleted => "resource_server.deleted",
+    },
     IdempotencyKey {
         Used => "idempotency_key.used",
     },
+    Organization {
+        PolicySet => "organization.policy_set",
+        ClientDisconnected => "organization.client_disconnected",
+        Enforced => "organization.enforced",
+    },
     Subject {
         Registered => "subject.registered",
+        RolesSet => "subject.roles_set",
+        LeftOrganization => "subject.left_organization",
+        Enforced => "subject.enforced",
+    },
+    TrustedIssuer {
+        Registered => "trusted_issuer.registered",
+        Updated => "trusted_issuer.updated",
+        Deleted => "trusted_issuer.deleted",
+    },
+    TrustedToken {
+        Bound => "trusted_token.bound",
     },
     ClientAssertion {
         Used => "client_assertion.used",
@@ -118,6 +170,7 @@ wire_names! {
 const NOW: Timestamp = Timestamp(1_772_546_400_000);
 const LATER: Timestamp = Timestamp(1_772_546_460_000);
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const DOCUMENT_SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 const SECRET_HASH: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const FAMILY: FamilyNumber = FamilyNumber(1);
 const AUTHORIZATION: AuthorizationId = AuthorizationId(id(1));
@@ -145,6 +198,17 @@ fn organization() -> OrganizationId {
     OrganizationId("acme".into())
 }
 
+fn policy() -> OrganizationPolicy {
+    OrganizationPolicy {
+        first_party: ClientRule { mode: RuleMode::NoneAllowed, ..ClientRule::default() },
+        third_party: ClientRule { mode: RuleMode::Restricted, clients: [client()].into(), hosts: ["chat.example.com".to_owned()].into() },
+    }
+}
+
+fn roles() -> BTreeSet<String> {
+    ["editor".to_owned(), "owner".to_owned()].into()
+}
+
 fn sealed() -> Sealed {
     Sealed { subject: SUBJECT, sealed: "AAECAwQFBgcICQoLYTGpQaXcTLrl0yVOlpXEPUVuaG1Kc0x5".into() }
 }
@@ -155,6 +219,24 @@ fn authentication() -> Authentication {
 
 fn shown() -> Shown {
     Shown { ui_build: Some("2026.3.1".into()), locale: Some("de-CH".into()), texts_sha256: Some("5f".repeat(32)) }
+}
+
+fn basis() -> Basis {
+    Basis { policy_version: Some(3), client_sha256: Some("5f".repeat(32)) }
+}
+
+fn rbac() -> PolicyDocument {
+    let permission = |actions: &[&str]| json!([{"resource": "calendars", "actions": actions}]);
+    let document = json!({
+        "resources": [{"resource": "calendars", "description": "What people have to do", "actions": ["read", "write"]}],
+        "roles": [{"role": "member", "description": "Everybody", "permissions": permission(&["*"])}],
+        "scopes": [
+            {"scope": "calendar.read", "description": "See your calendars", "descriptions": {"de-CH": "Deine Kalender ansehen"},
+             "permissions": permission(&["read"])},
+            {"scope": "openid", "description": "Know who you are", "permissions": []},
+        ],
+    });
+    serde_json::from_value(document).expect("a policy")
 }
 
 fn jwk() -> Value {
@@ -182,6 +264,7 @@ fn machine() -> ClientMetadata {
         jwks: None,
         id_token_signed_response_alg: Algorithm::Rs256,
         claims_in_id_token: false,
+        claims: CustomClaims::default(),
         access_token_format: AccessTokenFormat::Jwt,
         access_token_lifetime: None,
         refresh_token_lifetime: None,
@@ -214,6 +297,7 @@ fn calendar() -> ClientMetadata {
         jwks: Some(json!({"keys": [jwk()]})),
         id_token_signed_response_alg: Algorithm::EdDsa,
         claims_in_id_token: true,
+        claims: CustomClaims::default(),
         access_token_format: AccessTokenFormat::Opaque,
         access_token_lifetime: Some(Seconds(300)),
         refresh_token_lifetime: Some(Seconds(2_592_000)),
@@ -238,6 +322,12 @@ fn workspace() -> ClientMetadata {
     }
 }
 
+/// A client with custom claims.
+fn with_claims() -> ClientMetadata {
+    let claims = CustomClaims { access_token: template(), id_token: template(), userinfo: template() };
+    ClientMetadata { claims, ..machine() }
+}
+
 fn full_request() -> AuthorizationParameters {
     AuthorizationParameters {
         client_id: client(),
@@ -252,6 +342,7 @@ fn full_request() -> AuthorizationParameters {
         max_age: Some(Seconds(0)),
         acr_values: vec!["urn:example:mfa".into()],
         expected_subject: Some(SUBJECT),
+        resources: Vec::new(),
         ui_locales: Some("de-CH en".into()),
         display: Some("popup".into()),
     }
@@ -271,6 +362,7 @@ fn smallest_request() -> AuthorizationParameters {
         max_age: None,
         acr_values: Vec::new(),
         expected_subject: None,
+        resources: Vec::new(),
         ui_locales: None,
         display: None,
     }
@@ -284,8 +376,24 @@ fn full_binding() -> CodeBinding {
         scope: scope("openid calendar.read"),
         nonce: Some("n-0S6_WzA2Mj".into()),
         authentication: authentication(),
+        roles: Vec::new(),
         claims: Some(sealed()),
+        resources: Vec::new(),
     }
+}
+
+/// A request with what requests got later.
+fn request_for_resources() -> AuthorizationParameters {
+    AuthorizationParameters { resources: resources(), ..smallest_request() }
+}
+
+/// A binding with what bindings got later.
+fn binding_for_resources() -> CodeBinding {
+    CodeBinding { roles: vec!["editor".into()], resources: resources(), ..full_binding() }
+}
+
+fn resources() -> Vec<String> {
+    vec!["https://api.example/".into(), "urn:example:files".into()]
 }
 
 fn smallest_binding() -> CodeBinding {
@@ -296,13 +404,65 @@ fn smallest_binding() -> CodeBinding {
         scope: scope("calendar.read"),
         nonce: None,
         authentication: Authentication { auth_time: NOW, acr: None, amr: Vec::new() },
+        roles: Vec::new(),
         claims: None,
+        resources: Vec::new(),
+    }
+}
+
+fn trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        jwks_uri: Some("https://login.example.com/jwks".into()),
+        jwks: None,
+        algorithms: vec![VerificationAlgorithm::Es256, VerificationAlgorithm::Ps256],
+        claims: ClaimMapping {
+            auth_time: Some(text("/session/began")),
+            passed_on: [("email".to_owned(), text("/user/email"))].into(),
+            ..smallest_trusted_issuer().claims
+        },
+        ..smallest_trusted_issuer()
+    }
+}
+
+fn smallest_trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        issuer: "https://login.example.com".into(),
+        jwks_uri: None,
+        jwks: Some(json!({"keys": [jwk()]})),
+        audience: "grantlog".into(),
+        algorithms: vec![VerificationAlgorithm::EdDsa],
+        claims: ClaimMapping {
+            subject: text("sub"),
+            organization: text("org_id"),
+            roles: text("roles"),
+            auth_time: None,
+            acr: text("acr"),
+            amr: text("amr"),
+            passed_on: BTreeMap::new(),
+        },
+        origins: vec!["https://app.example.com".parse().expect("an origin")],
+        max_token_age: Seconds(300),
     }
 }
 
 /// Every event, by the name of its golden file without the schema version: first with everything that it can hold.
 fn samples() -> Vec<(&'static str, Event)> {
-    [client_samples(), authorization_samples(), grant_samples(), other_samples()].concat()
+    [client_samples(), registration_samples(), authorization_samples(), grant_samples(), other_samples()].concat()
+}
+
+fn registration_samples() -> Vec<(&'static str, Event)> {
+    use InitialAccessTokenEvent as E;
+    vec![
+        ("client_registration/assigned", ClientRegistrationEvent::Assigned { client_id: client() }.into()),
+        (
+            "initial_access_token/created",
+            E::Created { name: "partners".to_owned(), expires_at: LATER, max_uses: 20, secret: text(SECRET_HASH) }.into(),
+        ),
+        ("initial_access_token/used", E::Used { client_id: client() }.into()),
+        ("initial_access_token/revoked", E::Revoked {}.into()),
+    ]
 }
 
 fn client_samples() -> Vec<(&'static str, Event)> {
@@ -310,6 +470,7 @@ fn client_samples() -> Vec<(&'static str, Event)> {
     let samples = [
         ("client/registered", E::registered(calendar(), Some(text(SECRET_HASH)))),
         ("client/registered.first_party", E::registered(workspace(), None)),
+        ("client/registered.custom_claims", E::registered(with_claims(), None)),
         ("client/registered.minimal", E::registered(machine(), None)),
         (
             "client/registered.by_itself",
@@ -319,10 +480,25 @@ fn client_samples() -> Vec<(&'static str, Event)> {
                 registration: Registration::Dynamic,
                 lease_until: Some(LATER),
                 registration_access_token: Some(text(SECRET_HASH)),
+                document_sha256: None,
             },
         ),
         ("client/updated", E::Updated { metadata: calendar() }),
         ("client/updated.minimal", E::Updated { metadata: machine() }),
+        (
+            "client/registered.metadata_document",
+            E::Registered {
+                metadata: calendar(),
+                secret: None,
+                registration: Registration::MetadataDocument,
+                lease_until: None,
+                registration_access_token: None,
+                document_sha256: Some(DOCUMENT_SHA256.into()),
+            },
+        ),
+        ("client/document_changed", E::DocumentChanged { metadata: calendar(), document_sha256: DOCUMENT_SHA256.into() }),
+        ("client/withdrawn", E::Withdrawn {}),
+        ("client/reinstated", E::Reinstated {}),
         ("client/secret_rotation_started", E::SecretRotationStarted { secret: text(SECRET_HASH) }),
         ("client/secret_rotation_completed", E::SecretRotationCompleted {}),
         ("client/secret_rotation_cancelled", E::SecretRotationCancelled {}),
@@ -341,11 +517,17 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
     use AuthorizationEvent as E;
     let binding = Some(CHALLENGE.to_owned());
     let (shown, nothing_shown) = (Some(shown()), Some(Shown::default()));
+    let approved = |scope, consent_reason, shown| E::Approved { scope, consent_reason, shown, basis: Basis::default() };
+    let denied = |error| E::Denied { error, cause: None };
     let samples = [
         ("authorization/requested", E::Requested { parameters: full_request(), browser_binding: binding, hosted: true, expires_at: LATER }),
         (
             "authorization/requested.minimal",
             E::Requested { parameters: smallest_request(), browser_binding: None, hosted: false, expires_at: LATER },
+        ),
+        (
+            "authorization/requested.resources",
+            E::Requested { parameters: request_for_resources(), browser_binding: None, hosted: false, expires_at: LATER },
         ),
         (
             "authorization/subject_attested",
@@ -367,19 +549,45 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
                 claims: None,
             },
         ),
-        ("authorization/approved", E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::ScopesAdded), shown }),
+        ("authorization/approved", approved(scope("openid"), Some(ConsentReason::ScopesAdded), shown)),
+        ("authorization/approved.nothing_shown", approved(scope("openid"), Some(ConsentReason::PromptConsent), nothing_shown)),
         (
-            "authorization/approved.nothing_shown",
-            E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::PromptConsent), shown: nothing_shown },
+            "authorization/approved.with_basis",
+            E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::Revoked), shown: None, basis: basis() },
         ),
-        ("authorization/approved.minimal", E::Approved { scope: Scope::default(), consent_reason: None, shown: None }),
+        ("authorization/approved.minimal", approved(Scope::default(), None, None)),
         ("authorization/completed", E::Completed { grant_id: GRANT }),
-        ("authorization/denied", E::Denied { error: DenialError::AccessDenied }),
-        ("authorization/denied.login_required", E::Denied { error: DenialError::LoginRequired }),
-        ("authorization/denied.account_selection_required", E::Denied { error: DenialError::AccountSelectionRequired }),
-        ("authorization/denied.consent_required", E::Denied { error: DenialError::ConsentRequired }),
-        ("authorization/denied.interaction_required", E::Denied { error: DenialError::InteractionRequired }),
-        ("authorization/denied.unmet_authentication_requirements", E::Denied { error: DenialError::UnmetAuthenticationRequirements }),
+        ("authorization/denied", denied(DenialError::AccessDenied)),
+        ("authorization/denied.login_required", denied(DenialError::LoginRequired)),
+        ("authorization/denied.account_selection_required", denied(DenialError::AccountSelectionRequired)),
+        ("authorization/denied.consent_required", denied(DenialError::ConsentRequired)),
+        ("authorization/denied.interaction_required", denied(DenialError::InteractionRequired)),
+        ("authorization/denied.unmet_authentication_requirements", denied(DenialError::UnmetAuthenticationRequirements)),
+        (
+            "authorization/denied.nothing_grantable",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::NothingGrantable) },
+        ),
+        (
+            "authorization/denied.required_scope_not_grantable",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::RequiredScopeNotGrantable) },
+        ),
+        (
+            "authorization/denied.client_of_another_organization",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientOfAnotherOrganization) },
+        ),
+        (
+            "authorization/denied.client_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_type_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientTypeNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_disconnected",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientDisconnected) },
+        ),
+        ("authorization/denied.not_a_member", E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::NotAMember) }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }
@@ -388,16 +596,20 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
     use GrantEvent as E;
     let (authorization_id, token, family) = (AUTHORIZATION, TokenNumber(2), FAMILY);
     let (generation, expires_at) = (Generation(3), LATER);
-    let consented = |reason, shown| E::Consented { authorization_id, scope: scope("openid calendar.read"), reason, shown };
+    let agreed = |reason, shown, basis| E::Consented { authorization_id, scope: scope("openid calendar.read"), reason, shown, basis };
+    let consented = |reason, shown| agreed(reason, shown, Basis::default());
     let issued = |audience, format| E::AccessTokenIssued { token, family, scope: scope("calendar.read"), audience, format, expires_at };
     let samples = [
         ("grant/opened", E::Opened { subject: SUBJECT, client_id: client(), organization_id: Some(organization()) }),
         ("grant/opened.minimal", E::Opened { subject: SUBJECT, client_id: client(), organization_id: None }),
         ("grant/consented", consented(Some(ConsentReason::FirstTime), Some(shown()))),
         ("grant/consented.offline_access", consented(Some(ConsentReason::OfflineAccess), None)),
+        ("grant/consented.consent_expired", agreed(Some(ConsentReason::ConsentExpired), None, basis())),
+        ("grant/consented.client_changed", agreed(Some(ConsentReason::ClientChanged), None, basis())),
         ("grant/consented.minimal", consented(None, None)),
         ("grant/code_issued", E::CodeIssued { authorization_id, binding: full_binding(), expires_at }),
         ("grant/code_issued.minimal", E::CodeIssued { authorization_id, binding: smallest_binding(), expires_at }),
+        ("grant/code_issued.resources", E::CodeIssued { authorization_id, binding: binding_for_resources(), expires_at }),
         ("grant/code_redeemed", E::CodeRedeemed { authorization_id, family }),
         ("grant/code_replayed", E::CodeReplayed { authorization_id }),
         ("grant/access_token_issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt)),
@@ -408,9 +620,45 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/access_token_revoked", E::AccessTokenRevoked { token, reason: RevocationReason::RequestedByClient }),
         ("grant/family_ended", E::FamilyEnded { family, reason: RevocationReason::RefreshTokenReplayed }),
         ("grant/family_ended.code_replayed", E::FamilyEnded { family, reason: RevocationReason::CodeReplayed }),
+        ("grant/narrowed", E::Narrowed { scope: scope("openid"), reason: RevocationReason::RolesChanged }),
+        ("grant/sessions_ended", E::SessionsEnded { reason: RevocationReason::SessionsEnded }),
         ("grant/revoked", E::Revoked { reason: RevocationReason::Disconnected }),
+        ("grant/revoked.organization_policy", E::Revoked { reason: RevocationReason::OrganizationPolicy }),
+        ("grant/revoked.organization_disconnected", E::Revoked { reason: RevocationReason::OrganizationDisconnected }),
+        ("grant/revoked.left_organization", E::Revoked { reason: RevocationReason::LeftOrganization }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
+}
+
+fn resource_server_settings() -> ResourceServerSettings {
+    ResourceServerSettings {
+        access_token_format: AccessTokenFormat::Opaque,
+        access_token_lifetime: Some(Seconds(300)),
+        access_token_signing_alg: Algorithm::Es256,
+        scopes: scope("calendar.read calendar.write"),
+        default_scope: scope("calendar.read"),
+        access_token_claims: template(),
+        documentation: Some("https://api.example/docs".into()),
+        ..smallest_settings()
+    }
+}
+
+fn smallest_settings() -> ResourceServerSettings {
+    ResourceServerSettings {
+        identifier: "https://api.example/".into(),
+        name: "Calendar API".into(),
+        access_token_format: AccessTokenFormat::Jwt,
+        access_token_lifetime: None,
+        access_token_signing_alg: Algorithm::EdDsa,
+        scopes: Scope::default(),
+        default_scope: Scope::default(),
+        access_token_claims: ClaimsTemplate::default(),
+        documentation: None,
+    }
+}
+
+fn template() -> ClaimsTemplate {
+    serde_json::from_value(json!({"roles": "{{ subject.roles }}"})).expect("an object")
 }
 
 fn other_samples() -> Vec<(&'static str, Event)> {
@@ -425,6 +673,8 @@ fn other_samples() -> Vec<(&'static str, Event)> {
     };
     vec![
         ("grant_reservation/made", GrantReservationEvent::Made { grant_id: GRANT }.into()),
+        ("policy/published", PolicyEvent::Published { version: 7, document: rbac() }.into()),
+        ("policy/published.empty", PolicyEvent::Published { version: 1, document: PolicyDocument::default() }.into()),
         ("machine_token/issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt).into()),
         ("machine_token/issued.opaque", issued(Vec::new(), AccessTokenFormat::Opaque).into()),
         ("machine_token/revoked", MachineTokenEvent::Revoked {}.into()),
@@ -438,6 +688,10 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("api_key/created.consent", created(Role::Consent, None).into()),
         ("api_key/created.auditor", created(Role::Auditor, None).into()),
         ("api_key/revoked", ApiKeyEvent::Revoked {}.into()),
+        ("resource_server/registered", ResourceServerEvent::Registered { settings: resource_server_settings() }.into()),
+        ("resource_server/registered.minimal", ResourceServerEvent::Registered { settings: smallest_settings() }.into()),
+        ("resource_server/updated", ResourceServerEvent::Updated { settings: resource_server_settings() }.into()),
+        ("resource_server/deleted", ResourceServerEvent::Deleted {}.into()),
         (
             "idempotency_key/used",
             IdempotencyKeyEvent::Used {
@@ -447,7 +701,36 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             }
             .into(),
         ),
+        ("organization/policy_set", OrganizationEvent::PolicySet { policy: policy() }.into()),
+        ("organization/policy_set.minimal", OrganizationEvent::PolicySet { policy: OrganizationPolicy::default() }.into()),
+        ("organization/client_disconnected", OrganizationEvent::ClientDisconnected { client_id: client() }.into()),
+        ("organization/enforced", OrganizationEvent::Enforced { change: ChangeNumber(1) }.into()),
         ("subject/registered", SubjectEvent::Registered {}.into()),
+        (
+            "subject/roles_set",
+            SubjectEvent::RolesSet { organization_id: Some(organization()), roles: roles(), effect: RoleChangeEffect::Narrow }.into(),
+        ),
+        (
+            "subject/roles_set.minimal",
+            SubjectEvent::RolesSet { organization_id: None, roles: BTreeSet::new(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        (
+            "subject/left_organization",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Revoke }.into(),
+        ),
+        (
+            "subject/left_organization.minimal",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        ("subject/enforced", SubjectEvent::Enforced { change: SubjectChange(1) }.into()),
+        ("trusted_issuer/registered", TrustedIssuerEvent::Registered { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/registered.minimal", TrustedIssuerEvent::Registered { settings: smallest_trusted_issuer() }.into()),
+        ("trusted_issuer/updated", TrustedIssuerEvent::Updated { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/deleted", TrustedIssuerEvent::Deleted {}.into()),
+        (
+            "trusted_token/bound",
+            TrustedTokenEvent::Bound { issuer: TrustedIssuerId(id(4)), authorization_id: AUTHORIZATION, expires_at: LATER }.into(),
+        ),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]
 }

@@ -3,13 +3,13 @@ use serde_json::json;
 
 use super::{
     ClientCommand::{
-        self, CancelSecretRotation, CompleteSecretRotation, Delete, DeleteIfLapsed, ExtendLease, Register, Resume, StartSecretRotation,
-        Suspend, Update, UpdateBySelf, Use, Verify, WithdrawVerification,
+        self, CancelSecretRotation, CompleteSecretRotation, Delete, DeleteIfLapsed, ExtendLease, Register, ReplaceSecret, Resume,
+        StartSecretRotation, Suspend, Update, UpdateBySelf, Use, Verify, WithdrawVerification,
     },
     *,
 };
 use crate::{
-    domain::{Decider, Seconds, Timestamp, testing::Spec},
+    domain::{Decider, OrganizationId, Seconds, Timestamp, testing::Spec},
     keys::SecretHash,
     protocol::{ClientMetadata, Scope},
 };
@@ -57,6 +57,7 @@ fn by_itself() -> ClientEvent {
         registration: Registration::Dynamic,
         lease_until: Some(END),
         registration_access_token: Some(secret("token")),
+        document_sha256: None,
     }
 }
 
@@ -123,6 +124,14 @@ fn the_type_of_a_client_is_for_good() {
     Spec::<ClientDecider>::given([registered("none")])
         .when(Update { metadata: metadata("first_party", "none", "App") })
         .then_refused(ClientRefusal::Immutable { field: "client_type" });
+}
+
+#[test]
+fn the_organization_of_a_client_is_for_good() {
+    let theirs = ClientMetadata { organization_id: Some(OrganizationId("acme".into())), ..with_method("none") };
+    Spec::<ClientDecider>::given([registered("none")])
+        .when(Update { metadata: theirs })
+        .then_refused(ClientRefusal::Immutable { field: "organization_id" });
 }
 
 #[test]
@@ -204,6 +213,17 @@ fn only_the_first_secret_is_good_after_a_cancelled_rotation() {
 }
 
 #[test]
+fn only_the_secret_that_replaces_another_is_good() {
+    let replace = || ReplaceSecret { secret: secret("second") };
+    let events = [ClientEvent::SecretRotationStarted { secret: secret("second") }, ClientEvent::SecretRotationCompleted {}];
+    Spec::<ClientDecider>::given([registered("client_secret_basic")]).when(replace()).then(events.clone());
+    assert_eq!(secrets(&fold([registered("client_secret_basic")].into_iter().chain(events))), [secret("second")]);
+    Spec::<ClientDecider>::given(rotating()).when(replace()).then_refused(ClientRefusal::RotationUnderway);
+    Spec::<ClientDecider>::given([registered("none")]).when(replace()).then_refused(ClientRefusal::NotASecretClient);
+    Spec::<ClientDecider>::given([]).when(replace()).then_refused(ClientRefusal::NotFound);
+}
+
+#[test]
 fn a_rotation_that_is_not_underway_is_neither_completed_nor_cancelled() {
     for command in [CompleteSecretRotation, CancelSecretRotation] {
         Spec::<ClientDecider>::given([registered("client_secret_basic")]).when(command).then_refused(ClientRefusal::NoRotation);
@@ -261,6 +281,68 @@ fn a_client_that_registered_itself_remembers_how_it_came_to_be() {
     assert_eq!(client.registration_access_token(), Some(&secret("token")));
     let standing = client.standing();
     assert_eq!((standing.registration(), standing.lease_until(), standing.is_used()), (Registration::Dynamic, Some(END), false));
+}
+
+fn of_document(name: &str, sha256: &str) -> ClientEvent {
+    ClientEvent::Registered {
+        metadata: metadata("third_party", "none", name),
+        secret: None,
+        registration: Registration::MetadataDocument,
+        lease_until: None,
+        registration_access_token: None,
+        document_sha256: Some(sha256.to_owned()),
+    }
+}
+
+fn document(name: &str, sha256: &str) -> ClientCommand {
+    ClientCommand::RecordDocument { metadata: metadata("third_party", "none", name), document_sha256: sha256.to_owned() }
+}
+
+fn document_changed(name: &str, sha256: &str) -> ClientEvent {
+    ClientEvent::DocumentChanged { metadata: metadata("third_party", "none", name), document_sha256: sha256.to_owned() }
+}
+
+#[test]
+fn a_document_is_recorded_when_it_is_new_and_when_it_changed() {
+    Spec::<ClientDecider>::given([]).when(document("App", "1")).then([of_document("App", "1")]);
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(document("App", "1")).then_nothing();
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(document("App", "2")).then([document_changed("App", "2")]);
+    // What a document says depends on what clients may register for, too.
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(document("App 2", "1")).then([document_changed("App 2", "1")]);
+}
+
+#[test]
+fn a_client_whose_document_is_gone_is_not_active_until_it_is_back() {
+    let gone = [of_document("App", "1"), ClientEvent::Withdrawn {}];
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(ClientCommand::WithdrawDocument).then([ClientEvent::Withdrawn {}]);
+    Spec::<ClientDecider>::given(gone.clone()).when(ClientCommand::WithdrawDocument).then_nothing();
+    Spec::<ClientDecider>::given(gone.clone()).when(document("App", "1")).then([ClientEvent::Reinstated {}]);
+    Spec::<ClientDecider>::given(gone.clone()).when(document("B", "2")).then([document_changed("B", "2"), ClientEvent::Reinstated {}]);
+    assert!(fold(gone.clone()).exists(END) && !fold(gone.clone()).is_active(END));
+    assert!(fold(gone.into_iter().chain([ClientEvent::Reinstated {}])).is_active(END));
+}
+
+#[test]
+fn a_document_takes_over_no_client_that_came_to_be_in_another_way() {
+    for past in [vec![registered("none")], vec![by_itself()], vec![of_document("App", "1"), ClientEvent::Deleted {}]] {
+        Spec::<ClientDecider>::given(past).when(document("App", "1")).then_refused(ClientRefusal::AlreadyExists);
+    }
+    Spec::<ClientDecider>::given([registered("none")]).when(ClientCommand::WithdrawDocument).then_nothing();
+    Spec::<ClientDecider>::given([]).when(ClientCommand::WithdrawDocument).then_refused(ClientRefusal::NotFound);
+}
+
+#[test]
+fn what_a_document_says_is_not_changed_by_anybody_else() {
+    Spec::<ClientDecider>::given([of_document("App", "1")])
+        .when(Update { metadata: metadata("third_party", "none", "App 2") })
+        .then_refused(ClientRefusal::FromDocument);
+}
+
+#[test]
+fn whoever_vouched_for_a_client_vouched_for_what_its_document_said_then() {
+    Spec::<ClientDecider>::given([of_document("App", "1"), ClientEvent::Verified {}])
+        .when(document("App", "2"))
+        .then([document_changed("App", "2"), ClientEvent::VerificationWithdrawn {}]);
 }
 
 #[test]
@@ -405,6 +487,7 @@ fn any_command() -> impl Strategy<Value = ClientCommand> {
         1 => Just(DeleteIfLapsed),
         3 => any_metadata().prop_map(|metadata| Update { metadata }),
         3 => any_secret().prop_map(|secret| StartSecretRotation { secret }),
+        1 => any_secret().prop_map(|secret| ReplaceSecret { secret }),
         2 => Just(CompleteSecretRotation),
         1 => Just(CancelSecretRotation),
         1 => Just(Suspend),
