@@ -177,9 +177,7 @@ async fn agents_api_key(authority: &Authority, context: &Context, public_url: &s
     let id = ResourceServerId::of(&settings.identifier);
     let credentials = match authority.register_resource_server(context, settings).await {
         Ok((_, _, credentials)) => credentials,
-        Err(UseCaseError::Refused(_)) => {
-            authority.create_resource_server_credentials(context, &id).await.map_err(BootError::from)?
-        }
+        Err(UseCaseError::Refused(_)) => authority.create_resource_server_credentials(context, &id).await.map_err(BootError::from)?,
         Err(error) => return Err(BootError::from(error).into()),
     };
     Ok(credentials.api_key.expose().to_owned())
