@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{Authority, Context, Trouble, UseCaseError};
+use super::{Authority, Context, Trouble, UseCaseError, trusted_tokens::PresentedToken};
 use crate::{
     domain::{
         AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
@@ -24,6 +24,7 @@ use crate::{
         ClientMetadata, RedirectUri, Scope,
         authorization_request::{AnswerTo, AuthorizationError, AuthorizationErrorCode, AuthorizationRequest, ClientAndRedirect},
         params::Params,
+        parse_client_id,
     },
 };
 
@@ -51,6 +52,13 @@ pub enum Entry {
         browser_binding: Option<String>,
         /// Who is logged in, if the application said so.
         subject: Option<SubjectAttestation>,
+    },
+    /// A page without a backend passed it on.
+    Page {
+        /// What the page keeps in its browser.
+        browser_binding: String,
+        /// Who is logged in, if somebody is.
+        token: Option<Box<PresentedToken>>,
     },
     /// It came in at our own authorization endpoint.
     Hosted {
@@ -171,9 +179,18 @@ pub enum AuthorizeRefusal {
     /// The request was refused at the door.
     #[error("the authorization request is not valid")]
     Rejected(Box<RejectedRequest>),
+    /// RFC 9700 §4.15: the person would have the id of a client.
+    #[error("the id of the subject is the id of a client")]
+    SubjectIsAClient,
     /// The client was suspended or deleted since it asked.
     #[error("the client is suspended or deleted")]
     ClientInactive,
+    /// The token that the page presented belongs to another request.
+    #[error("the trusted token was used for another authorization request")]
+    TokenUsedElsewhere,
+    /// Somebody else decided the request.
+    #[error("the authorization request was decided by somebody else")]
+    AnotherPerson,
     /// The request itself says no.
     #[error(transparent)]
     Authorization(AuthorizationRefusal),
@@ -218,6 +235,13 @@ impl Authority {
         let shows_nothing = parameters.shows_nothing();
         let (hosted, browser_binding, subject) = match entry {
             Entry::Headless { browser_binding, subject } => (false, browser_binding, Some(subject)),
+            Entry::Page { browser_binding, token } => {
+                // Before the request is there: a token that was used elsewhere leaves nothing behind.
+                if let Some(token) = &token {
+                    self.bind_token(context, token, id).await.map_err(|error| error.map(|_| AuthorizeRefusal::TokenUsedElsewhere))?;
+                }
+                (false, Some(browser_binding), Some(token.map(|token| token.subject)))
+            }
             Entry::Hosted { cookie } => (true, Some(cookie), None),
         };
         let binding = browser_binding.as_deref().map(hash_browser_binding);
@@ -426,15 +450,24 @@ impl Authority {
         .await
     }
 
-    async fn register_subject(&self, context: &Context, external_id: &str) -> Result<SubjectId, Trouble> {
+    async fn register_subject(&self, context: &Context, external_id: &str) -> Result<SubjectId, UseCaseError<AuthorizeRefusal>> {
+        // RFC 9700 §4.15: in a token `sub` may be a client, and nobody may pass for one, whatever form its id has.
+        if self.vault.find_subject(external_id).await?.is_none() && self.was_ever_a_client(external_id).await? {
+            return Err(UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient));
+        }
         let candidate = SubjectId(self.outside.entropy.uuid_v7(self.now()));
         // The vault's row is durable before the first event that needs its key.
         let id = self.vault.register_subject(external_id, candidate).await?.id;
         match self.subjects.execute(&self.outside, context, &id.stream(), &SubjectCommand::Register).await {
             Ok(_) => Ok(id),
             Err(UseCaseError::Refused(never)) => match never {},
-            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble.into()),
         }
+    }
+
+    async fn was_ever_a_client(&self, id: &str) -> Result<bool, Trouble> {
+        let Some(id) = parse_client_id(id) else { return Ok(false) };
+        Ok(self.client(&id).await?.registered_at().is_some())
     }
 
     /// Opens or extends the grant of an approved request and issues its code. Repeating it is harmless: the grant
@@ -591,7 +624,7 @@ impl Authority {
         }
     }
 
-    async fn require_authorization(&self, id: AuthorizationId) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
+    pub(super) async fn require_authorization(&self, id: AuthorizationId) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.authorizations.load(&self.outside, &id.stream()).await?;
         if authorization.parameters().is_none() {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));

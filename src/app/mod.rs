@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod entropy;
 mod execute;
+pub mod fetch;
+mod slow_secrets;
 
 pub mod api_keys;
 pub mod authenticate_client;
@@ -12,22 +14,31 @@ pub mod clients;
 pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
+pub mod import;
+pub mod initial_access_tokens;
 pub mod issue;
+mod issuer_keys;
 pub mod organizations;
+pub mod pages;
 pub mod policy;
 pub mod recognise;
+pub mod register_itself;
 pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
 pub mod subjects;
 mod target;
+pub mod trusted_issuers;
+pub mod trusted_tokens;
 
 use std::sync::Arc;
 
 use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
+pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
+use self::issuer_keys::IssuerKeys;
 use crate::{
     domain::{
         Seconds,
@@ -35,15 +46,19 @@ use crate::{
         authorization::AuthorizationDecider,
         client::ClientDecider,
         client_assertion::ClientAssertionDecider,
+        client_registration::ClientRegistrationDecider,
         grant::GrantDecider,
         grant_reservation::GrantReservationDecider,
         idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
         policy::PolicyDecider,
         resource_server::ResourceServerDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
+        trusted_issuer::TrustedIssuerDecider,
+        trusted_token::TrustedTokenDecider,
     },
     keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
@@ -75,6 +90,8 @@ pub struct Settings {
     pub consent_lifetime: Option<Seconds>,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
+    /// Whether and how clients register themselves.
+    pub registration: RegistrationSettings,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -96,11 +113,14 @@ pub struct Authority {
     vault: Vault,
     hasher: SecretHasher,
     seeds: SeedMaker,
+    slow_secrets: slow_secrets::SlowSecrets,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
+    client_registrations: Streams<ClientRegistrationDecider>,
+    initial_access_tokens: Streams<InitialAccessTokenDecider>,
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
@@ -112,6 +132,9 @@ pub struct Authority {
     idempotency_keys: Streams<IdempotencyKeyDecider>,
     organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
+    trusted_issuers: Streams<TrustedIssuerDecider>,
+    trusted_tokens: Streams<TrustedTokenDecider>,
+    issuer_keys: IssuerKeys,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
@@ -136,10 +159,13 @@ impl Authority {
             codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
             seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
+            slow_secrets: slow_secrets::SlowSecrets::default(),
             key_directory,
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
+            client_registrations: Streams::new(1_000),
+            initial_access_tokens: Streams::new(1_000),
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),
@@ -151,6 +177,9 @@ impl Authority {
             idempotency_keys: Streams::new(1_000),
             organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
+            trusted_issuers: Streams::new(1_000),
+            trusted_tokens: Streams::new(10_000),
+            issuer_keys: IssuerKeys::default(),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),
         }

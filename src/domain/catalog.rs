@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
+    client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
+    idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
     organization::OrganizationEvent, policy::PolicyEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent,
+    subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -16,6 +17,10 @@ use super::{
 pub enum Event {
     /// Of a client.
     Client(ClientEvent),
+    /// Of a description of a client.
+    ClientRegistration(ClientRegistrationEvent),
+    /// Of an initial access token.
+    InitialAccessToken(InitialAccessTokenEvent),
     /// Of an authorization request.
     Authorization(AuthorizationEvent),
     /// Of a grant.
@@ -38,6 +43,10 @@ pub enum Event {
     Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
+    /// Of a trusted issuer.
+    TrustedIssuer(TrustedIssuerEvent),
+    /// Of a trusted token.
+    TrustedToken(TrustedTokenEvent),
     /// Of a client assertion.
     ClientAssertion(ClientAssertionEvent),
 }
@@ -120,6 +129,8 @@ macro_rules! catalog {
 
 catalog! {
     Client: ClientEvent,
+    ClientRegistration: ClientRegistrationEvent,
+    InitialAccessToken: InitialAccessTokenEvent,
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,
@@ -131,6 +142,8 @@ catalog! {
     IdempotencyKey: IdempotencyKeyEvent,
     Organization: OrganizationEvent,
     Subject: SubjectEvent,
+    TrustedIssuer: TrustedIssuerEvent,
+    TrustedToken: TrustedTokenEvent,
     ClientAssertion: ClientAssertionEvent,
 }
 
