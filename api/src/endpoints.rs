@@ -54,6 +54,7 @@ use crate::{
         subjects::revoke_all_grants,
         subjects::end_sessions,
         subjects::leave_organization,
+        subjects::set_roles,
         organizations::read_policy,
         organizations::set_policy,
         organizations::list,
@@ -134,6 +135,7 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, policy::VERSION, policy::version)
         .with(Route::new(Method::DELETE, grants::COLLECTION, subjects::revoke_all_grants).unlimited())
         .with(Route::new(Method::DELETE, subjects::SESSIONS, subjects::end_sessions).unlimited())
+        .with(Route::new(Method::PUT, subjects::ROLES, subjects::set_roles).unlimited())
         .with(Route::new(Method::DELETE, subjects::MEMBERSHIP, subjects::leave_organization).unlimited())
         .with(Route::new(Method::GET, organizations::POLICY, organizations::read_policy).unlimited())
         .with(Route::new(Method::PUT, organizations::POLICY, organizations::set_policy).unlimited())

@@ -123,6 +123,8 @@ pub struct Registration {
     pub dynamic: WhoRegisters,
     /// How long such a client may go unused before it lapses, in seconds.
     pub unused_lifetime: u32,
+    /// Whether a client's id may be the URL of a document that says what it is.
+    pub metadata_documents: bool,
     /// What such clients may ask for.
     pub scopes: Vec<String>,
     /// How large what a client says of itself may be, in bytes.
@@ -287,6 +289,7 @@ impl Default for Registration {
         Self {
             dynamic: WhoRegisters::Off,
             unused_lifetime: unused_lifetime.0,
+            metadata_documents: false,
             scopes: scopes.iter().map(ToString::to_string).collect(),
             max_metadata_bytes,
             max_redirect_uris,
@@ -423,9 +426,6 @@ impl Config {
         within("tokens.refresh_grace", self.tokens.refresh_grace, 0, 300)?;
         within("tokens.id_token_lifetime", self.tokens.id_token_lifetime, 1, 86_400)?;
         within("authorization.request_lifetime", self.authorization.request_lifetime, 10, 86_400)?;
-        if let Some(lifetime) = self.authorization.consent_lifetime {
-            within("authorization.consent_lifetime", lifetime, 60, 315_360_000)?;
-        }
         within("registration.unused_lifetime", self.registration.unused_lifetime, 60, 31_536_000)?;
         for scope in &self.registration.scopes {
             let (key, scopes) = ("registration.scopes", &self.scopes);
@@ -438,6 +438,9 @@ impl Config {
         }
         if !(1..=100).contains(&self.registration.max_redirect_uris) {
             return invalid("registration.max_redirect_uris", "must be between 1 and 100");
+        }
+        if let Some(lifetime) = self.authorization.consent_lifetime {
+            within("authorization.consent_lifetime", lifetime, 60, 315_360_000)?;
         }
         within("signing_keys.rotation_interval", self.signing_keys.rotation_interval, 3_600, 315_360_000)?;
         within("signing_keys.publication_lead", self.signing_keys.publication_lead, 0, 604_800)?;
@@ -536,6 +539,7 @@ impl Registration {
                 WhoRegisters::Open => DynamicRegistration::Open,
             },
             unused_lifetime: Seconds(self.unused_lifetime),
+            metadata_documents: self.metadata_documents,
             scopes: known.filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
             max_metadata_bytes: self.max_metadata_bytes,
             max_redirect_uris: self.max_redirect_uris,

@@ -230,6 +230,7 @@ pub(crate) fn registered_by_itself(name: &str, lease_until: Timestamp) -> Client
         registration: Registration::Dynamic,
         lease_until: Some(lease_until),
         registration_access_token: Some(secret()),
+        document_sha256: None,
     }
 }
 

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{Authority, Context, Trouble, UseCaseError, trusted_tokens::PresentedToken};
+use super::{Authority, Context, Trouble, UseCaseError, metadata_documents::DocumentRefusal, trusted_tokens::PresentedToken};
 use crate::{
     domain::{
-        AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
+        AuthorizationId, ClientId, GrantId, OrganizationId, StreamId, SubjectId,
         authorization::{
             AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationRefusal, AuthorizationState, Basis,
-            Conclusion, ConsentReason, Decision, DenialError, Judgement, Known, Next, Person, ResponseMode, Shown, conclude, judge, next,
+            Conclusion, ConsentReason, Decision, DenialCause, DenialError, Judgement, Known, Next, Person, ResponseMode, Shown, conclude,
+            judge, next,
         },
-        client::{Client, Standing},
-        grant::{CodeBinding, EarlierConsent, GrantCommand, GrantRefusal, RecordConsent},
+        client::{Client, Registration, Standing},
+        grant::{CodeBinding, EarlierConsent, GrantCommand, GrantRefusal, RecordConsent, RevocationReason},
         grant_reservation::{self, Reserve},
+        organization::OrganizationReason,
         policy::PublishedPolicy,
         subject::SubjectCommand,
     },
@@ -23,6 +25,7 @@ use crate::{
     protocol::{
         ClientMetadata, RedirectUri, Scope,
         authorization_request::{AnswerTo, AuthorizationError, AuthorizationErrorCode, AuthorizationRequest, ClientAndRedirect},
+        metadata_document::DocumentUrl,
         params::Params,
         parse_client_id,
     },
@@ -91,13 +94,20 @@ pub struct RejectedRequest {
     pub code: &'static str,
     /// What is wrong, in words.
     pub description: String,
+    /// Why, where programs are to tell it from other reasons of this code.
+    pub reason: Option<&'static str>,
     /// Where the client is told so; None when the client or its redirect URI are not proven (RFC 6749 §4.1.2.1).
     pub answer: Option<Answer>,
 }
 
 impl RejectedRequest {
     fn unproven(description: String) -> Self {
-        Self { code: AuthorizationErrorCode::InvalidRequest.as_str(), description, answer: None }
+        Self { code: AuthorizationErrorCode::InvalidRequest.as_str(), description, reason: None, answer: None }
+    }
+
+    /// Nothing that the client says of itself can be had: so it is not proven that answers may go anywhere.
+    fn of_document(why: &DocumentRefusal) -> Self {
+        Self { reason: Some(why.code()), ..Self::unproven(why.to_string()) }
     }
 }
 
@@ -130,6 +140,10 @@ pub struct AuthorizationView {
     pub policy: Arc<PublishedPolicy>,
     /// What follows from all that is known.
     pub judgement: Judgement,
+    /// Why the client may not work where the person acts; nothing while nobody is attested.
+    pub organization_reasons: Vec<OrganizationReason>,
+    /// The host of the client's id, when the id is the URL of its metadata document.
+    pub client_id_host: Option<String>,
     /// Whether consent must be asked and why; None while the subject is unknown.
     pub consent: Option<Option<ConsentReason>>,
     /// The application's id of the attested person.
@@ -148,6 +162,7 @@ struct Gathered {
     client_sha256: String,
     policy: Arc<PublishedPolicy>,
     earlier: EarlierConsent,
+    organization_reasons: Vec<OrganizationReason>,
     remember_offline_access: bool,
 }
 
@@ -159,7 +174,11 @@ impl Gathered {
             client: self.client.metadata()?,
             client_sha256: &self.client_sha256,
             policy: self.policy.policy(),
-            person: self.authorization.attested().map(|attested| Person { roles: &attested.roles, earlier: &self.earlier }),
+            person: self.authorization.attested().map(|attested| Person {
+                roles: &attested.roles,
+                earlier: &self.earlier,
+                organization_reasons: &self.organization_reasons,
+            }),
             remember_offline_access: self.remember_offline_access,
         }))
     }
@@ -208,8 +227,9 @@ impl Authority {
         let params = Params::parse(query).map_err(|error| unproven(error.to_string()))?;
         let asked = ClientAndRedirect::parse(&params).map_err(|error| unproven(error.to_string()))?;
         let client = self
-            .active_client(&asked.client_id)
-            .await?
+            .client_asking(context, &asked.client_id)
+            .await
+            .map_err(|error| error.map(|why| AuthorizeRefusal::Rejected(Box::new(RejectedRequest::of_document(&why)))))?
             .ok_or_else(|| unproven("the parameter client_id names no active client".to_owned()))?;
         let answer_to = asked.prove(&client, &params).map_err(|error| unproven(error.to_string()))?;
         let refused =
@@ -326,9 +346,11 @@ impl Authority {
             state,
             next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
+            client_id_host: authorization.parameters().and_then(|asked| document_host(&asked.client_id, gathered.client.standing())),
             standing: gathered.client.standing(),
             policy: gathered.policy,
             judgement,
+            organization_reasons: gathered.organization_reasons,
             consent,
             subject,
             login_hint,
@@ -372,11 +394,18 @@ impl Authority {
         let client_sha256 = client.metadata().map(ClientMetadata::material_sha256).unwrap_or_default();
         let policy = self.policy().await?;
         let earlier = self.earlier_consent(&authorization).await?;
+        let organization_reasons = match (client.metadata(), authorization.attested()) {
+            (Some(metadata), Some(attested)) => {
+                self.organization_reasons(attested.organization_id.as_ref(), &parameters.client_id, metadata).await?
+            }
+            _ => Vec::new(),
+        };
         Ok(Gathered {
             client,
             client_sha256,
             policy,
             earlier,
+            organization_reasons,
             remember_offline_access: self.settings.remember_offline_access,
             authorization,
         })
@@ -437,6 +466,7 @@ impl Authority {
                 let subject = self.register_subject(context, &said.id).await?;
                 let claims = self.seal_claims(subject, &said.claims).await?;
                 let SubjectAttestation { organization_id, authentication, roles, .. } = said;
+                self.note_roles(context, subject, organization_id.clone(), &roles).await?;
                 Some(AttestedSubject { subject, organization_id, authentication, roles, claims })
             }
         };
@@ -485,6 +515,9 @@ impl Authority {
         let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
         };
+        if let Some((cause, _)) = self.forbidden_since(&authorization).await? {
+            return self.execute_authorization(context, id, AuthorizationCommand::Withdraw { cause }).await;
+        }
         // Before there is a code: the lease of a client that somebody said yes to must not run out any more.
         if !self.use_client(context, &parameters.client_id).await? {
             return Err(UseCaseError::Refused(AuthorizeRefusal::ClientInactive));
@@ -513,7 +546,33 @@ impl Authority {
             cut_off: self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?,
         };
         let grant_id = self.record_consent(context, consent).await?;
+        // What was tightened while this was under way may not have found the grant: it is looked at again, now that it is
+        // there. Whatever is tightened from here on finds it.
+        if let Some((cause, reason)) = self.forbidden_since(&authorization).await? {
+            self.end_grant(context, grant_id, reason).await?;
+            return self.execute_authorization(context, id, AuthorizationCommand::Withdraw { cause }).await;
+        }
+        self.narrow_to_current_roles(context, grant_id, attested, scope).await?;
         self.execute_authorization(context, id, AuthorizationCommand::Complete { grant_id }).await
+    }
+
+    /// Why what was approved may not be granted any more, and how a grant of it ends.
+    async fn forbidden_since(&self, authorization: &Authorization) -> Result<Option<(DenialCause, RevocationReason)>, Trouble> {
+        let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else { return Ok(None) };
+        let client = self.client(&parameters.client_id).await?;
+        let organization_id = attested.organization_id.as_ref();
+        if let Some(metadata) = client.metadata()
+            && let Some(reason) = self.organization_reasons(organization_id, &parameters.client_id, metadata).await?.first()
+        {
+            return Ok(Some((DenialCause::from(*reason), RevocationReason::OrganizationPolicy)));
+        }
+        let cut_off = self.cut_off(attested.subject, &parameters.client_id, organization_id).await?;
+        // Whoever agreed before the end of all that was allowed agreed to what ended.
+        let cut_off = cut_off.filter(|cut_off| authorization.decided_at().is_some_and(|decided| decided <= cut_off.at));
+        Ok(cut_off.map(|cut_off| {
+            let has_left = cut_off.reason == RevocationReason::LeftOrganization;
+            (if has_left { DenialCause::NotAMember } else { DenialCause::ClientDisconnected }, cut_off.reason)
+        }))
     }
 
     async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, UseCaseError<AuthorizeRefusal>> {
@@ -588,7 +647,7 @@ impl Authority {
         let (code, description) = (error.code().as_str(), error.description());
         let answer =
             self.error_answer(answer_to.redirect_uri.clone(), answer_to.response_mode, answer_to.state.as_deref(), code, description);
-        RejectedRequest { code, description: description.to_owned(), answer: Some(answer) }
+        RejectedRequest { code, description: description.to_owned(), reason: None, answer: Some(answer) }
     }
 
     fn error_answer(
@@ -656,6 +715,12 @@ impl Authority {
     pub fn check_response_token(&self, id: AuthorizationId, presented: &str) -> bool {
         self.codec.check_response_token(id, presented)
     }
+}
+
+/// The host of a client's id, when the id is the URL of the document that the client was read from.
+fn document_host(client_id: &ClientId, standing: Standing) -> Option<String> {
+    let of_document = standing.registration() == Registration::MetadataDocument;
+    DocumentUrl::parse(client_id).ok().filter(|_| of_document).map(|url| url.host().to_owned())
 }
 
 /// What the log keeps of a browser binding: its SHA-256, base64url.

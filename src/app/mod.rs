@@ -18,6 +18,7 @@ pub mod import;
 pub mod initial_access_tokens;
 pub mod issue;
 mod issuer_keys;
+mod metadata_documents;
 pub mod organizations;
 pub mod pages;
 pub mod policy;
@@ -38,7 +39,7 @@ use resource_servers::ResourceServerDirectory;
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
-use self::issuer_keys::IssuerKeys;
+use self::{issuer_keys::IssuerKeys, metadata_documents::Documents};
 use crate::{
     domain::{
         Seconds,
@@ -135,6 +136,7 @@ pub struct Authority {
     trusted_issuers: Streams<TrustedIssuerDecider>,
     trusted_tokens: Streams<TrustedTokenDecider>,
     issuer_keys: IssuerKeys,
+    documents: Documents,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
@@ -180,6 +182,7 @@ impl Authority {
             trusted_issuers: Streams::new(1_000),
             trusted_tokens: Streams::new(10_000),
             issuer_keys: IssuerKeys::default(),
+            documents: Documents::default(),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),
         }

@@ -17,6 +17,7 @@ mod imported_clients;
 mod introspection;
 mod jwks;
 mod metadata;
+mod metadata_documents;
 mod organizations;
 mod outbound;
 mod policy;

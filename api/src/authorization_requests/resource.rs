@@ -8,6 +8,7 @@ use grantlog_core::{
         AuthorizationId, ResourceServerId, Timestamp,
         authorization::{AuthorizationState, ConsentReason, Decision, DenialCause, Next, Prompt, ResponseMode, ScopeVerdict},
         client::Registration,
+        organization::OrganizationReason,
         policy::Obstacle,
     },
     protocol::ClientType,
@@ -39,6 +40,8 @@ pub struct AuthorizationRequest {
     pub hints: Hints,
     /// The person that was attested.
     pub subject: Option<AttestedSubject>,
+    /// Where they act, and whether the client may work there; null while the person is unknown.
+    pub organization: Option<ActedIn>,
     /// Whether consent has to be asked; null while the person is unknown.
     pub consent_required: Option<bool>,
     /// Why consent has to be asked.
@@ -111,6 +114,10 @@ pub struct Client {
     pub client_type: ClientType,
     /// Whether it can't keep a secret.
     pub public: bool,
+    /// The host of its id, when the id is the URL of its metadata document; show it beside the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "app.example.com")]
+    pub client_id_host: Option<String>,
     /// How it was registered.
     pub registration: Registration,
     /// Whether an administrator vouches for it.
@@ -173,6 +180,18 @@ pub struct AttestedSubject {
     pub id: String,
 }
 
+/// Where a person acts, and whether the client may work there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActedIn {
+    /// The application's id of the organization; null: none.
+    #[schema(example = "acme")]
+    pub id: Option<String>,
+    /// Whether the client may work there.
+    pub allowed: bool,
+    /// Why it may not.
+    pub reasons: Vec<OrganizationReason>,
+}
+
 /// A form to post to the client.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FormPost {
@@ -190,6 +209,10 @@ pub struct RequestError {
     pub code: String,
     /// In words.
     pub description: String,
+    /// Why, where programs are to tell it from other reasons of this code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "metadata_document_unreachable")]
+    pub reason: Option<&'static str>,
 }
 
 impl AuthorizationRequest {
@@ -204,6 +227,7 @@ impl AuthorizationRequest {
             expired.then(|| RequestError {
                 code: "expired".to_owned(),
                 description: "The request was not decided in time. Start again at the application that sent you here.".to_owned(),
+                reason: None,
             })
         });
         Self {
@@ -230,6 +254,11 @@ impl AuthorizationRequest {
                 })
                 .unwrap_or_default(),
             subject: view.subject.as_ref().map(|id| AttestedSubject { id: id.to_string() }),
+            organization: authorization.attested().map(|attested| ActedIn {
+                id: attested.organization_id.as_ref().map(|id| id.0.to_string()),
+                allowed: view.organization_reasons.is_empty(),
+                reasons: view.organization_reasons.clone(),
+            }),
             consent_required: view.consent.map(|reason| reason.is_some()),
             consent_reason: view.consent.flatten(),
             denied_because: match authorization.decision() {
@@ -260,6 +289,7 @@ impl AuthorizationRequest {
             resources: Vec::new(),
             hints: Hints::default(),
             subject: None,
+            organization: None,
             consent_required: None,
             consent_reason: None,
             denied_because: None,
@@ -267,7 +297,11 @@ impl AuthorizationRequest {
             redirect_to,
             form_post,
             restart_url: None,
-            error: Some(RequestError { code: rejected.code.to_owned(), description: rejected.description.clone() }),
+            error: Some(RequestError {
+                code: rejected.code.to_owned(),
+                description: rejected.description.clone(),
+                reason: rejected.reason,
+            }),
             created_at: None,
             expires_at: None,
         }
@@ -287,6 +321,7 @@ impl Client {
             tos_uri: metadata.tos_uri.clone(),
             client_type: metadata.client_type,
             public: metadata.is_public(),
+            client_id_host: view.client_id_host.clone(),
             registration: view.standing.registration(),
             verified: view.standing.is_verified(),
         }
@@ -310,7 +345,7 @@ fn form_of(answer: &Answer) -> FormPost {
 
 fn error_of(answer: &Answer) -> Option<RequestError> {
     let told = |name| answer.parameters.iter().find(|(told, _)| *told == name).map(|(_, value)| value.clone());
-    Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default() })
+    Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default(), reason: None })
 }
 
 fn requested_resources(app: &App, resources: &[String]) -> Vec<RequestedResource> {

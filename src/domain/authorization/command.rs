@@ -89,6 +89,11 @@ pub enum AuthorizationCommand {
         /// SHA-256 of what the browser's session holds, base64url.
         browser_binding: Option<String>,
     },
+    /// End without a grant after all: what was approved may not be granted any more.
+    Withdraw {
+        /// Why.
+        cause: DenialCause,
+    },
     /// Take note that the code was issued.
     Complete {
         /// Under which grant.

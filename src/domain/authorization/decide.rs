@@ -108,6 +108,7 @@ impl Decider for AuthorizationDecider {
                 request_of(authorization, browser_binding.as_deref())?;
                 deny(authorization, *error, *cause, now)
             }
+            AuthorizationCommand::Withdraw { cause } => withdraw(authorization, *cause),
             AuthorizationCommand::Complete { grant_id } => complete(authorization, *grant_id),
         }
     }
@@ -222,6 +223,18 @@ fn deny(
         Some(Decision::Denied { .. } | Decision::Approved { .. }) => Err(DecidedDifferently),
         None if authorization.is_expired(now) => Err(Expired),
         None => Ok(vec![AuthorizationEvent::Denied { error, cause }]),
+    }
+}
+
+/// An approval that led to no code yet can be taken back; one that did is ended with its grant.
+fn withdraw(authorization: &Authorization, cause: DenialCause) -> Result<Vec<AuthorizationEvent>, AuthorizationRefusal> {
+    match (authorization.decision(), authorization.grant_id()) {
+        (Some(Decision::Approved { .. }), None) => {
+            Ok(vec![AuthorizationEvent::Denied { error: DenialError::AccessDenied, cause: Some(cause) }])
+        }
+        (Some(Decision::Denied { .. }), _) => Ok(vec![]),
+        (None, _) => Err(NotApproved),
+        (Some(Decision::Approved { .. }), Some(_)) => Err(Decided),
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp},
+    domain::{ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, organization::OrganizationReason},
     protocol::{CodeChallenge, RedirectUri, Scope},
 };
 
@@ -152,6 +152,26 @@ pub enum DenialCause {
     NothingGrantable,
     /// The person can't grant what the client needs at least.
     RequiredScopeNotGrantable,
+    /// The client belongs to an organization, and the person acts in another one or in none.
+    ClientOfAnotherOrganization,
+    /// The organization allows some clients of this type, and not this one.
+    ClientNotAllowed,
+    /// The organization allows no client of this type.
+    ClientTypeNotAllowed,
+    /// The organization disconnected the client after the person had agreed.
+    ClientDisconnected,
+    /// The person left the organization after they had been attested.
+    NotAMember,
+}
+
+impl From<OrganizationReason> for DenialCause {
+    fn from(reason: OrganizationReason) -> Self {
+        match reason {
+            OrganizationReason::ClientOfAnotherOrganization => Self::ClientOfAnotherOrganization,
+            OrganizationReason::ClientNotAllowed => Self::ClientNotAllowed,
+            OrganizationReason::ClientTypeNotAllowed => Self::ClientTypeNotAllowed,
+        }
+    }
 }
 
 /// What happens to an authorization request.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     domain::{
         grant::EarlierConsent,
+        organization::OrganizationReason,
         policy::{OFFLINE_ACCESS, Obstacle, Policy},
     },
     protocol::{ClientMetadata, Scope, ScopeToken},
@@ -36,6 +37,8 @@ pub struct Person<'a> {
     pub roles: &'a [String],
     /// What they agreed to before.
     pub earlier: &'a EarlierConsent,
+    /// Why the client may not work where they act.
+    pub organization_reasons: &'a [OrganizationReason],
 }
 
 /// What follows from all that is known.
@@ -78,7 +81,8 @@ pub fn judge(known: &Known<'_>) -> Judgement {
     let grantable = scopes.iter().filter(|verdict| verdict.obstacle.is_none()).map(|verdict| verdict.scope.clone()).collect();
     let bounds = Bounds { grantable, required: known.client.required_scope.intersection(requested) };
     let consent = known.person.and_then(|person| consent_required(known, person.earlier, &bounds.grantable));
-    let hopeless = known.person.and_then(|_| hopeless(requested, &bounds));
+    let forbidden = |person: Person<'_>| person.organization_reasons.first().map(|reason| DenialCause::from(*reason));
+    let hopeless = known.person.and_then(|person| forbidden(person).or_else(|| hopeless(requested, &bounds)));
     Judgement { scopes, bounds, consent, hopeless }
 }
 
@@ -89,9 +93,11 @@ fn hopeless(requested: &Scope, bounds: &Bounds) -> Option<DenialCause> {
     (!bounds.required.is_subset(&bounds.grantable)).then_some(DenialCause::RequiredScopeNotGrantable)
 }
 
-/// Whether this is nothing of what was asked: access while the person is away is access to nothing by itself.
+/// Whether this is nothing of what was asked. Access while the person is away is access to nothing by itself; a client that
+/// asks for no more wants a resource server that has no scopes.
 pub(super) fn is_nothing(scope: &Scope, requested: &Scope) -> bool {
-    !requested.is_empty() && scope.iter().all(|token| token.as_str() == OFFLINE_ACCESS)
+    let is_bare = |scope: &Scope| scope.iter().all(|token| token.as_str() == OFFLINE_ACCESS);
+    is_bare(scope) && (!is_bare(requested) || scope.is_empty() && !requested.is_empty())
 }
 
 /// What follows by itself.

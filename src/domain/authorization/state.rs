@@ -12,6 +12,7 @@ pub struct Authorization {
     request: Option<Request>,
     attestation: Option<Attestation>,
     decision: Option<Decision>,
+    decided_at: Option<Timestamp>,
     grant_id: Option<GrantId>,
 }
 
@@ -105,6 +106,11 @@ impl Authorization {
         self.decision.as_ref()
     }
 
+    /// When it was decided.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        self.decided_at
+    }
+
     /// The grant under which the code was issued.
     pub fn grant_id(&self) -> Option<GrantId> {
         self.grant_id
@@ -152,10 +158,14 @@ impl Authorization {
             }
             AuthorizationEvent::Approved { scope, consent_reason, shown, basis } => {
                 let (scope, consent_reason, shown, basis) = (scope.clone(), *consent_reason, shown.clone(), basis.clone());
+                self.decided_at = Some(at);
                 self.decision = Some(Decision::Approved { scope, consent_reason, shown, basis });
             }
             AuthorizationEvent::Completed { grant_id } => self.grant_id = Some(*grant_id),
-            AuthorizationEvent::Denied { error, cause } => self.decision = Some(Decision::Denied { error: *error, cause: *cause }),
+            AuthorizationEvent::Denied { error, cause } => {
+                self.decided_at = Some(at);
+                self.decision = Some(Decision::Denied { error: *error, cause: *cause });
+            }
         }
         self
     }

@@ -71,6 +71,9 @@ wire_names! {
     Client {
         Registered => "client.registered",
         Updated => "client.updated",
+        DocumentChanged => "client.document_changed",
+        Withdrawn => "client.withdrawn",
+        Reinstated => "client.reinstated",
         SecretRotationStarted => "client.secret_rotation_started",
         SecretRotationCompleted => "client.secret_rotation_completed",
         SecretRotationCancelled => "client.secret_rotation_cancelled",
@@ -167,6 +170,7 @@ wire_names! {
 const NOW: Timestamp = Timestamp(1_772_546_400_000);
 const LATER: Timestamp = Timestamp(1_772_546_460_000);
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const DOCUMENT_SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 const SECRET_HASH: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const FAMILY: FamilyNumber = FamilyNumber(1);
 const AUTHORIZATION: AuthorizationId = AuthorizationId(id(1));
@@ -476,10 +480,25 @@ fn client_samples() -> Vec<(&'static str, Event)> {
                 registration: Registration::Dynamic,
                 lease_until: Some(LATER),
                 registration_access_token: Some(text(SECRET_HASH)),
+                document_sha256: None,
             },
         ),
         ("client/updated", E::Updated { metadata: calendar() }),
         ("client/updated.minimal", E::Updated { metadata: machine() }),
+        (
+            "client/registered.metadata_document",
+            E::Registered {
+                metadata: calendar(),
+                secret: None,
+                registration: Registration::MetadataDocument,
+                lease_until: None,
+                registration_access_token: None,
+                document_sha256: Some(DOCUMENT_SHA256.into()),
+            },
+        ),
+        ("client/document_changed", E::DocumentChanged { metadata: calendar(), document_sha256: DOCUMENT_SHA256.into() }),
+        ("client/withdrawn", E::Withdrawn {}),
+        ("client/reinstated", E::Reinstated {}),
         ("client/secret_rotation_started", E::SecretRotationStarted { secret: text(SECRET_HASH) }),
         ("client/secret_rotation_completed", E::SecretRotationCompleted {}),
         ("client/secret_rotation_cancelled", E::SecretRotationCancelled {}),
@@ -552,6 +571,23 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
             "authorization/denied.required_scope_not_grantable",
             E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::RequiredScopeNotGrantable) },
         ),
+        (
+            "authorization/denied.client_of_another_organization",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientOfAnotherOrganization) },
+        ),
+        (
+            "authorization/denied.client_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_type_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientTypeNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_disconnected",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientDisconnected) },
+        ),
+        ("authorization/denied.not_a_member", E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::NotAMember) }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }

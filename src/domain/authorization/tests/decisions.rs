@@ -235,6 +235,20 @@ fn an_approved_request_is_completed_once_however_late() {
 }
 
 #[test]
+fn an_approval_is_taken_back_until_there_is_a_code() {
+    let withdraw = || AuthorizationCommand::Withdraw { cause: DenialCause::ClientNotAllowed };
+    let withdrawn = AuthorizationEvent::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientNotAllowed) };
+    decided(approved("openid")).when(withdraw()).then([withdrawn.clone()]);
+    decided(approved("openid")).and([withdrawn.clone()]).when(withdraw()).then_nothing();
+    given(requested(json!({})), [attested(ana())]).when(withdraw()).then_refused(AuthorizationRefusal::NotApproved);
+    let completed = AuthorizationEvent::Completed { grant_id: GRANT };
+    decided(approved("openid")).and([completed]).when(withdraw()).then_refused(AuthorizationRefusal::Decided);
+    // Then nothing completes it any more.
+    let complete = AuthorizationCommand::Complete { grant_id: GRANT };
+    decided(approved("openid")).and([withdrawn]).when(complete).then_refused(AuthorizationRefusal::NotApproved);
+}
+
+#[test]
 fn what_was_not_approved_is_not_completed() {
     let complete = AuthorizationCommand::Complete { grant_id: GRANT };
     given(requested(json!({})), [attested(ana())]).when(complete.clone()).then_refused(AuthorizationRefusal::NotApproved);

@@ -44,7 +44,7 @@ fn judged(client: &ClientMetadata, requested: &str, roles: Option<&[&str]>, agre
         client,
         client_sha256: "5f5f",
         policy: &policy,
-        person: roles.as_ref().map(|roles| Person { roles, earlier: &earlier }),
+        person: roles.as_ref().map(|roles| Person { roles, earlier: &earlier, organization_reasons: &[] }),
         remember_offline_access: false,
     })
 }
@@ -99,8 +99,7 @@ fn a_request_is_hopeless_when_nothing_of_it_can_be_granted() {
     assert_eq!(hopeless("documents.read"), Some(DenialCause::NothingGrantable));
     // OIDC Core §11: access while the person is away is access to nothing by itself.
     assert_eq!(hopeless("documents.read offline_access"), Some(DenialCause::NothingGrantable));
-    assert_eq!(hopeless("offline_access"), Some(DenialCause::NothingGrantable));
-    assert_eq!((hopeless("documents.read openid"), hopeless("")), (None, None));
+    assert_eq!((hopeless("documents.read openid"), hopeless("offline_access"), hopeless("")), (None, None, None));
 }
 
 #[test]
@@ -110,6 +109,25 @@ fn a_request_is_hopeless_when_what_the_client_needs_can_not_be_granted() {
     assert_eq!(judged(&needs, "documents.all openid", Some(&["editor"]), "").hopeless, None);
     // What it needs and did not ask for stops nothing.
     assert_eq!(judged(&needs, "openid", Some(&["reader"]), "").hopeless, None);
+}
+
+#[test]
+fn a_request_is_hopeless_where_the_client_may_not_work() {
+    use crate::domain::organization::OrganizationReason::{ClientNotAllowed, ClientOfAnotherOrganization, ClientTypeNotAllowed};
+
+    let (parameters, policy, earlier) = (parameters(json!({"scope": "openid"})), policy(), EarlierConsent::default());
+    let client = client(json!({}));
+    let hopeless = |reasons: &[_]| {
+        let person = Some(Person { roles: &[], earlier: &earlier, organization_reasons: reasons });
+        let known =
+            Known { parameters: &parameters, client: &client, client_sha256: "", policy: &policy, person, remember_offline_access: false };
+        judge(&known).hopeless
+    };
+    assert_eq!(hopeless(&[]), None);
+    assert_eq!(hopeless(&[ClientNotAllowed]), Some(DenialCause::ClientNotAllowed));
+    assert_eq!(hopeless(&[ClientTypeNotAllowed]), Some(DenialCause::ClientTypeNotAllowed));
+    let both = [ClientOfAnotherOrganization, ClientTypeNotAllowed];
+    assert_eq!(hopeless(&both), Some(DenialCause::ClientOfAnotherOrganization));
 }
 
 #[test]
