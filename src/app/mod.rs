@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod entropy;
 mod execute;
+pub mod fetch;
 mod slow_secrets;
 
 pub mod api_keys;
@@ -14,21 +15,29 @@ pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
 pub mod import;
+pub mod initial_access_tokens;
 pub mod issue;
+mod issuer_keys;
 pub mod organizations;
+pub mod pages;
 pub mod recognise;
+pub mod register_itself;
 pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
 pub mod subjects;
 mod target;
+pub mod trusted_issuers;
+pub mod trusted_tokens;
 
 use std::sync::Arc;
 
 use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
+pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
+use self::issuer_keys::IssuerKeys;
 use crate::{
     domain::{
         Seconds,
@@ -36,14 +45,18 @@ use crate::{
         authorization::AuthorizationDecider,
         client::ClientDecider,
         client_assertion::ClientAssertionDecider,
+        client_registration::ClientRegistrationDecider,
         grant::GrantDecider,
         grant_reservation::GrantReservationDecider,
         idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
         resource_server::ResourceServerDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
+        trusted_issuer::TrustedIssuerDecider,
+        trusted_token::TrustedTokenDecider,
     },
     keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
@@ -73,6 +86,8 @@ pub struct Settings {
     pub remember_offline_access: bool,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
+    /// Whether and how clients register themselves.
+    pub registration: RegistrationSettings,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -100,6 +115,8 @@ pub struct Authority {
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
+    client_registrations: Streams<ClientRegistrationDecider>,
+    initial_access_tokens: Streams<InitialAccessTokenDecider>,
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
@@ -110,6 +127,9 @@ pub struct Authority {
     idempotency_keys: Streams<IdempotencyKeyDecider>,
     organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
+    trusted_issuers: Streams<TrustedIssuerDecider>,
+    trusted_tokens: Streams<TrustedTokenDecider>,
+    issuer_keys: IssuerKeys,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
@@ -139,6 +159,8 @@ impl Authority {
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
+            client_registrations: Streams::new(1_000),
+            initial_access_tokens: Streams::new(1_000),
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),
@@ -149,6 +171,9 @@ impl Authority {
             idempotency_keys: Streams::new(1_000),
             organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
+            trusted_issuers: Streams::new(1_000),
+            trusted_tokens: Streams::new(10_000),
+            issuer_keys: IssuerKeys::default(),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),
         }

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
+    client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
+    idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
     organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
+    trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -15,6 +17,10 @@ use super::{
 pub enum Event {
     /// Of a client.
     Client(ClientEvent),
+    /// Of a description of a client.
+    ClientRegistration(ClientRegistrationEvent),
+    /// Of an initial access token.
+    InitialAccessToken(InitialAccessTokenEvent),
     /// Of an authorization request.
     Authorization(AuthorizationEvent),
     /// Of a grant.
@@ -35,6 +41,10 @@ pub enum Event {
     Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
+    /// Of a trusted issuer.
+    TrustedIssuer(TrustedIssuerEvent),
+    /// Of a trusted token.
+    TrustedToken(TrustedTokenEvent),
     /// Of a client assertion.
     ClientAssertion(ClientAssertionEvent),
 }
@@ -117,6 +127,8 @@ macro_rules! catalog {
 
 catalog! {
     Client: ClientEvent,
+    ClientRegistration: ClientRegistrationEvent,
+    InitialAccessToken: InitialAccessTokenEvent,
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,
@@ -127,6 +139,8 @@ catalog! {
     IdempotencyKey: IdempotencyKeyEvent,
     Organization: OrganizationEvent,
     Subject: SubjectEvent,
+    TrustedIssuer: TrustedIssuerEvent,
+    TrustedToken: TrustedTokenEvent,
     ClientAssertion: ClientAssertionEvent,
 }
 

@@ -53,6 +53,12 @@ uuid_id!(
     /// One API key.
     ApiKeyId, StreamKind::ApiKey);
 uuid_id!(
+    /// What lets clients register themselves.
+    InitialAccessTokenId, StreamKind::InitialAccessToken);
+uuid_id!(
+    /// One trusted issuer.
+    TrustedIssuerId, StreamKind::TrustedIssuer);
+uuid_id!(
     /// A person, by a random id of ours: the application's own id of the person never enters the log.
     SubjectId, StreamKind::Subject);
 
@@ -152,6 +158,10 @@ impl fmt::Display for ResourceServerId {
 pub enum StreamKind {
     /// A registered client.
     Client,
+    /// Which client a description of a client is registered as.
+    ClientRegistration,
+    /// What lets clients register themselves.
+    InitialAccessToken,
     /// An authorization request.
     Authorization,
     /// A grant.
@@ -172,6 +182,10 @@ pub enum StreamKind {
     Organization,
     /// A person.
     Subject,
+    /// A login system whose tokens pages may present.
+    TrustedIssuer,
+    /// A trusted token that was used.
+    TrustedToken,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
     ClientAssertion,
 }
@@ -180,6 +194,8 @@ impl StreamKind {
     /// Every kind there is.
     pub const ALL: &[Self] = &[
         Self::Client,
+        Self::ClientRegistration,
+        Self::InitialAccessToken,
         Self::Authorization,
         Self::Grant,
         Self::GrantReservation,
@@ -190,6 +206,8 @@ impl StreamKind {
         Self::IdempotencyKey,
         Self::Organization,
         Self::Subject,
+        Self::TrustedIssuer,
+        Self::TrustedToken,
         Self::ClientAssertion,
     ];
 
@@ -197,6 +215,8 @@ impl StreamKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
+            Self::ClientRegistration => "client_registration",
+            Self::InitialAccessToken => "initial_access_token",
             Self::Authorization => "authorization",
             Self::Grant => "grant",
             Self::GrantReservation => "grant_reservation",
@@ -207,6 +227,8 @@ impl StreamKind {
             Self::IdempotencyKey => "idempotency_key",
             Self::Organization => "organization",
             Self::Subject => "subject",
+            Self::TrustedIssuer => "trusted_issuer",
+            Self::TrustedToken => "trusted_token",
             Self::ClientAssertion => "client_assertion",
         }
     }

@@ -8,10 +8,12 @@ pub mod authorization;
 pub mod catalog;
 pub mod client;
 pub mod client_assertion;
+pub mod client_registration;
 pub mod grant;
 pub mod grant_reservation;
 pub mod id;
 pub mod idempotency_key;
+pub mod initial_access_token;
 pub mod machine_token;
 pub mod organization;
 pub mod resource_server;
@@ -21,10 +23,13 @@ pub mod subject;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod trusted_issuer;
+pub mod trusted_token;
 
 pub use catalog::Event;
 pub use id::{
-    ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId,
+    ApiKeyId, AuthorizationId, ClientId, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId,
+    StreamKind, SubjectId, TrustedIssuerId,
 };
 pub use sealed::Sealed;
 pub use time::{Seconds, Timestamp};

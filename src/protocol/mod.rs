@@ -19,7 +19,10 @@ pub mod resource;
 pub mod resource_server;
 pub mod scope;
 pub mod secret_text;
+pub mod self_description;
 pub mod token_request;
+pub mod trusted_issuer;
+pub mod trusted_token;
 pub mod uri;
 
 pub use assertion::{AssertionError, AssertionRules, CheckedAssertion, check_assertion};
@@ -44,5 +47,7 @@ pub use resource::{InvalidResource, resources};
 pub use resource_server::{ResourceServerInput, ResourceServerSettings};
 pub use scope::{InvalidScope, Scope, ScopeToken};
 pub use secret_text::SecretText;
+pub use self_description::{SelfRegistrable, read_self_description};
 pub use token_request::TokenRequest;
+pub use trusted_issuer::{Origin, TrustedIssuerInput, TrustedIssuerSettings};
 pub use uri::UriError;

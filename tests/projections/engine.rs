@@ -6,12 +6,13 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use grantlog_core::{
-    app::{Authority, Context, Outside, Settings, clock::ManualClock, entropy::SystemEntropy},
+    app::{Authority, Context, Outside, RegistrationSettings, Settings, clock::ManualClock, entropy::SystemEntropy},
     domain::{Seconds, StreamId, Timestamp, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, SqliteStore, StoreError},
 };
 use grantlog_projections::{Live, LiveRunner, runner::LiveOptions};
+use grantlog_tests::{guarded, outbound_options};
 
 /// Where snapshots of a data directory are.
 pub fn snapshots(dir: &Path) -> PathBuf {
@@ -47,6 +48,8 @@ impl Engine {
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
+            fetch: Arc::new(guarded(outbound_options(&[], &[]))),
+            issuers: runner.live(),
         };
         let authority = Authority::new(settings(), outside, vault, runner.live(), runner.live());
         authority.ensure_signing_keys(&Context::system()).await.expect("keys are made");
@@ -89,6 +92,7 @@ fn settings() -> Settings {
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
         on_role_change: RoleChangeEffect::Narrow,
+        registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),
     }

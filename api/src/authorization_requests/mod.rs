@@ -1,5 +1,6 @@
 //! The headless flow: the application hosts the authorization endpoint and calls these routes.
 
+mod caller;
 pub mod create;
 pub mod decide;
 pub mod read;
@@ -38,6 +39,13 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
         }
         UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient) => {
             return Problem::invalid_field("subject.id", "It must not be the id of a client.");
+        }
+        UseCaseError::Refused(AuthorizeRefusal::TokenUsedElsewhere) => {
+            return Problem::forbidden("The trusted token was used for another authorization request.")
+                .member("reason", "token_used_elsewhere");
+        }
+        UseCaseError::Refused(AuthorizeRefusal::AnotherPerson) => {
+            return Problem::forbidden("The request was decided by somebody else.").member("reason", "another_person");
         }
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };

@@ -8,6 +8,7 @@ mod clients;
 mod connected;
 mod digest;
 mod grants;
+mod initial_access_tokens;
 mod machine_tokens;
 mod organizations;
 mod pool;
@@ -16,6 +17,7 @@ mod signing_keys;
 mod state;
 mod subjects;
 mod sweep;
+mod trusted_issuers;
 mod verdict;
 
 use std::{
@@ -32,9 +34,9 @@ pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
 use grantlog_core::{
-    app::resource_servers::ResourceServerDirectory,
+    app::{resource_servers::ResourceServerDirectory, trusted_issuers::IssuerDirectory},
     domain::{
-        ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp,
+        ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp, TrustedIssuerId,
         grant::{FamilyNumber, Generation},
     },
     keys::{KeyDirectory, SigningKeyEntry},
@@ -42,11 +44,13 @@ use grantlog_core::{
     store::Position,
 };
 pub use grants::GrantView;
+pub use initial_access_tokens::InitialAccessTokenView;
 pub use resource_servers::{ResourceServerPage, ResourceServerView};
 use serde::{Deserialize, Serialize};
 pub use state::State;
 pub(crate) use state::{Applied, Fact};
 use tokio::sync::watch;
+pub use trusted_issuers::TrustedIssuerView;
 pub use verdict::{AccessTokenRef, LiveAccessToken, LiveRefreshToken};
 
 /// Where in the log and when.
@@ -190,9 +194,35 @@ impl Live {
         self.read().resource_servers.page(after, limit)
     }
 
+    /// The initial access tokens that are not revoked, oldest first.
+    pub fn initial_access_tokens(&self) -> Vec<Arc<InitialAccessTokenView>> {
+        self.read().initial_access_tokens.list()
+    }
+
     /// The API keys that are not revoked, oldest first.
     pub fn api_keys(&self) -> Vec<Arc<ApiKeyView>> {
         self.read().api_keys.list()
+    }
+
+    /// The trusted issuers, oldest first.
+    pub fn trusted_issuers(&self) -> Vec<Arc<TrustedIssuerView>> {
+        self.read().trusted_issuers.list()
+    }
+
+    /// A trusted issuer; None when there is none or it is deleted.
+    pub fn trusted_issuer(&self, id: TrustedIssuerId) -> Option<Arc<TrustedIssuerView>> {
+        self.read().trusted_issuers.get(id).cloned()
+    }
+
+    /// Whether pages of this origin may present tokens of some trusted issuer.
+    pub fn is_registered_origin(&self, origin: &str) -> bool {
+        self.read().trusted_issuers.have_origin(origin)
+    }
+}
+
+impl IssuerDirectory for Live {
+    fn issuers_named(&self, issuer: &str) -> Vec<TrustedIssuerId> {
+        self.read().trusted_issuers.named(issuer)
     }
 }
 

@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use grantlog_core::{
     domain::{
-        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
+        ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind,
+        SubjectId, Timestamp, TrustedIssuerId,
     },
     store::{Position, Recorded},
 };
@@ -17,12 +18,14 @@ use super::{
     clients::Clients,
     digest::Digest,
     grants::{Grants, Surroundings},
+    initial_access_tokens::InitialAccessTokens,
     machine_tokens::MachineTokens,
     organizations::Organizations,
     pool::Pool,
     resource_servers::ResourceServers,
     signing_keys::SigningKeys,
     subjects::Subjects,
+    trusted_issuers::TrustedIssuers,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -56,14 +59,21 @@ impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
             StreamKind::Client
+            | StreamKind::InitialAccessToken
             | StreamKind::Grant
             | StreamKind::MachineToken
             | StreamKind::SigningKey
             | StreamKind::ApiKey
             | StreamKind::Organization
             | StreamKind::ResourceServer
-            | StreamKind::Subject => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {
+            | StreamKind::Subject
+            | StreamKind::TrustedIssuer => {}
+            StreamKind::Authorization
+            | StreamKind::ClientRegistration
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::TrustedToken
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -91,12 +101,14 @@ pub struct State {
     applied: Option<Applied>,
     unreadable: u64,
     pub(super) clients: Clients,
+    pub(super) initial_access_tokens: InitialAccessTokens,
     pub(super) grants: Grants,
     pub(super) organizations: Organizations,
     pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
     pub(super) resource_servers: ResourceServers,
+    pub(super) trusted_issuers: TrustedIssuers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -164,16 +176,29 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::InitialAccessToken(event) => {
+                let Ok(id) = stream.key().parse::<InitialAccessTokenId>() else { return self.unreadable += 1 };
+                self.initial_access_tokens.apply(id, event, at.time);
+            }
             Event::ResourceServer(event) => {
                 let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
                 self.resource_servers.apply(id, event, at);
+            }
+            Event::TrustedIssuer(event) => {
+                let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
+                self.trusted_issuers.apply(id, event, at.time);
             }
             Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
             Event::Subject(event) => {
                 let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
                 self.subjects.apply(subject, event, at);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::IdempotencyKey(_) | Event::ClientAssertion(_) => {}
+            Event::Authorization(_)
+            | Event::ClientRegistration(_)
+            | Event::GrantReservation(_)
+            | Event::IdempotencyKey(_)
+            | Event::TrustedToken(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -191,10 +216,17 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::InitialAccessToken => drop(key.parse().map(|id| self.initial_access_tokens.remove(id))),
             StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
+            StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {}
+            StreamKind::Authorization
+            | StreamKind::ClientRegistration
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::TrustedToken
+            | StreamKind::ClientAssertion => {}
         }
     }
 
