@@ -37,15 +37,15 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
             return Problem::new(ProblemCode::Conflict, "The client is suspended or deleted: nothing can be granted to it.")
                 .field("client_id");
         }
-        UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient) => {
-            return Problem::invalid_field("subject.id", "It must not be the id of a client.");
-        }
         UseCaseError::Refused(AuthorizeRefusal::TokenUsedElsewhere) => {
             return Problem::forbidden("The trusted token was used for another authorization request.")
                 .member("reason", "token_used_elsewhere");
         }
         UseCaseError::Refused(AuthorizeRefusal::AnotherPerson) => {
             return Problem::forbidden("The request was decided by somebody else.").member("reason", "another_person");
+        }
+        UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient) => {
+            return Problem::invalid_field("subject.id", "It must not be the id of a client.");
         }
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };
