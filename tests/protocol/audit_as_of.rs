@@ -4,6 +4,8 @@ use grantlog_tests::{Authorization, TestServer, text};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::policy::{document, publish};
+
 async fn get(server: &TestServer, path: &str) -> Value {
     server.call("auditor", Method::GET, path, None).await.expect(200)
 }
@@ -241,4 +243,23 @@ async fn there_was_no_policy_before_one_was_published() {
     let (server, _, _) = history().await;
     let answer = get(&server, "/v1/audit/policy?position=2").await;
     assert_eq!(answer, json!({"position": 2}));
+}
+
+#[tokio::test]
+async fn the_policy_is_what_it_was_and_each_step_names_the_one_that_held() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    Authorization::of(&server, &client, "openid").tokens().await;
+    server.advance(60);
+    publish(&server, &document()).await.expect(200);
+    server.advance(60);
+    let before = get(&server, "/v1/audit/policy?as_of=2026-03-03T14:00:30Z").await;
+    let since = get(&server, "/v1/audit/policy?as_of=2026-03-03T14:01:00Z").await;
+    assert_eq!((before.get("version"), before.get("published")), (None, None));
+    assert_eq!((&since["version"], &since["published"]["type"]), (&json!(1), &json!("policy.published")));
+    let grant = text(&server.grants("ana").await[0], "id").to_owned();
+    server.call("consent", Method::DELETE, &format!("/v1/subjects/ana/grants/{grant}"), None).await.expect(204);
+    let told = get(&server, &format!("/v1/audit/consents/{grant}/history")).await;
+    let steps = told["steps"].as_array().unwrap();
+    assert_eq!((steps[0].get("policy_version"), &steps[steps.len() - 1]["policy_version"]), (None, &json!(1)));
 }
