@@ -8,6 +8,7 @@ use crate::{
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
+    ledger::{checkpoints, proofs, tiles},
     oauth::{authorization, authorization_response, introspection, metadata, revocation, token},
     oidc::{jwks, userinfo},
     openapi,
@@ -35,6 +36,14 @@ use crate::{
         metadata::openid_configuration,
         grants::list,
         grants::revoke,
+        checkpoints::create,
+        checkpoints::keys,
+        checkpoints::list,
+        proofs::inclusion,
+        proofs::consistency,
+        tiles::checkpoint,
+        tiles::entries,
+        tiles::hashes,
         clients::register,
         clients::list,
         clients::read,
@@ -82,6 +91,14 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
+        .with(Route::new(Method::GET, tiles::CHECKPOINT, tiles::checkpoint).unlimited())
+        .with(Route::new(Method::GET, tiles::ENTRIES, tiles::entries).with_tail().unlimited())
+        .with(Route::new(Method::GET, tiles::HASHES, tiles::hashes).with_tail().unlimited())
+        .route(Method::GET, checkpoints::KEYS, checkpoints::keys)
+        .route(Method::GET, checkpoints::COLLECTION, checkpoints::list)
+        .route(Method::POST, checkpoints::COLLECTION, checkpoints::create)
+        .route(Method::GET, proofs::INCLUSION, proofs::inclusion)
+        .route(Method::GET, proofs::CONSISTENCY, proofs::consistency)
         .route(Method::POST, clients::COLLECTION, clients::register)
         .route(Method::GET, clients::COLLECTION, clients::list)
         .route(Method::GET, clients::ITEM, clients::read)

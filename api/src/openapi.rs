@@ -49,6 +49,7 @@ const DOCS_FILE: &str = "/docs/{file}";
         (name = "grants", description = "What people allow clients"),
         (name = "clients", description = "Registered clients"),
         (name = "API keys", description = "Who may call the JSON API"),
+        (name = "ledger", description = "The log as a Merkle tree with signed heads: whether anything in it was changed"),
         (name = "signing keys", description = "What tokens are signed with"),
         (name = "operations", description = "Health, metrics and this document")
     )

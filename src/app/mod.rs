@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod claims;
 pub mod clients;
 pub mod issue;
+pub mod ledger_keys;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;

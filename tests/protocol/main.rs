@@ -12,6 +12,7 @@ mod hosted_authorization;
 mod id_token;
 mod introspection;
 mod jwks;
+mod ledger;
 mod metadata;
 mod positions;
 mod revocation;

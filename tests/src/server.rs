@@ -16,9 +16,10 @@ use grantlog_core::{
     },
     domain::{Seconds, Timestamp, api_key::Role},
     keys::{MasterKey, Vault},
+    ledger::NoteSigner,
     store::{EventStore, MemoryStore},
 };
-use grantlog_projections::{LiveRunner, runner::LiveOptions};
+use grantlog_projections::{LedgerRunner, LiveRunner, ledger::LedgerOptions, runner::LiveOptions};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
@@ -68,6 +69,7 @@ pub struct TestServer {
     /// An API key of each role.
     pub keys: BTreeMap<&'static str, String>,
     runner: LiveRunner,
+    ledger: LedgerRunner,
 }
 
 impl TestServer {
@@ -100,11 +102,21 @@ impl TestServer {
             let (_, key) = authority.create_api_key(&context, role.as_str(), role, None).await.expect("an API key is made");
             keys.insert(role.as_str(), key.expose().to_owned());
         }
+        let signer = NoteSigner::new("auth.example.com", authority.ensure_ledger_key().await.expect("a key is made")).expect("it signs");
+        let options = LedgerOptions {
+            file: None,
+            checkpoint_every: None,
+            checkpoint_file: None,
+            signer,
+            earlier_keys: Vec::new(),
+            clock: Arc::new(clock.clone()),
+        };
+        let ledger = LedgerRunner::start(Arc::new(store.clone()), options).await.expect("a ledger in memory opens");
         let limits = Arc::new(Limits::new(Rates::default()));
-        let app = Arc::new(Inner { authority, live, limits: limits.clone(), edge });
+        let app = Arc::new(Inner { authority, live, ledger: ledger.ledger(), limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };
         let site = endpoints::site(app.clone(), Metrics::detached(), options).expect("the document is JSON");
-        Self { site, app, store, clock, keys, runner }
+        Self { site, app, store, clock, keys, runner, ledger }
     }
 
     /// The issuer identifier.
@@ -124,6 +136,7 @@ impl TestServer {
 
     /// Stops following the log.
     pub async fn shutdown(self) {
+        self.ledger.shutdown().await;
         self.runner.shutdown().await;
     }
 
@@ -199,6 +212,7 @@ fn edge_settings() -> EdgeSettings {
         authorization_endpoint: None,
         interaction_url: Some("https://app.example.com/interaction".to_owned()),
         service_documentation: None,
+        ledger_public: false,
         scopes: scopes.into_iter().map(|(scope, description)| (scope.to_owned(), description.to_owned())).collect(),
     }
 }
