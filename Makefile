@@ -9,7 +9,7 @@ help: ## Show this list
 run: compiler ## Start the demo: service on :8080, demo pages on :8081; prints the link to click
 	$(CARGO) run --bin grantlog -- dev
 
-test: test-rust test-clients test-browser ## Run every test there is
+test: test-rust test-clients test-browser test-contract ## Run every test there is
 
 test-rust: compiler ## Run the Rust tests
 	$(CARGO) build --bin grantlog
@@ -22,6 +22,10 @@ test-clients: node-modules ## Run real OAuth clients against a real server
 test-browser: node-modules chromium ## Click through the demo in a headless Chromium
 	$(CARGO) build --bin grantlog
 	cd tests/browser && node --test --test-reporter=spec
+
+test-contract: tests/contract/.venv ## Send generated requests and compare the answers with the OpenAPI document
+	$(CARGO) build --bin grantlog
+	tests/contract/.venv/bin/python tests/contract/run.py
 
 check: compiler ## Format, lint, and compare the generated files
 	$(CARGO) fmt --all --check
@@ -56,4 +60,11 @@ tests/%/node_modules: tests/%/package-lock.json
 	cd tests/$* && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-.PHONY: help run test test-rust test-clients test-browser check generate golden bench ci compiler chromium node-modules
+tests/contract/.venv: tests/contract/requirements.txt
+	@scripts/need python3 python3
+	@python3 -c 'import ensurepip' 2>/dev/null || scripts/need pyvenv python3-venv
+	python3 -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: help run test test-rust test-clients test-browser test-contract check generate golden bench ci compiler chromium node-modules

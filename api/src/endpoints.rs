@@ -51,6 +51,8 @@ use crate::{
         clients::delete,
         clients::suspend,
         clients::resume,
+        clients::verify,
+        clients::withdraw_verification,
         clients::start_secret_rotation,
         clients::complete_secret_rotation,
         clients::cancel_secret_rotation,
@@ -106,6 +108,8 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::DELETE, clients::ITEM, clients::delete)
         .route(Method::POST, clients::SUSPEND, clients::suspend)
         .route(Method::POST, clients::RESUME, clients::resume)
+        .route(Method::POST, clients::VERIFY, clients::verify)
+        .route(Method::DELETE, clients::VERIFY, clients::withdraw_verification)
         .route(Method::POST, clients::SECRET_ROTATION, clients::start_secret_rotation)
         .route(Method::POST, clients::SECRET_ROTATION_COMPLETE, clients::complete_secret_rotation)
         .route(Method::DELETE, clients::SECRET_ROTATION, clients::cancel_secret_rotation)

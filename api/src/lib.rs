@@ -11,6 +11,7 @@ pub mod client_address;
 pub mod endpoints;
 pub mod health;
 mod html;
+pub mod idempotency;
 pub mod ledger;
 pub mod limits;
 pub mod oauth;

@@ -7,7 +7,7 @@ use http::Method;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        self, RefOr,
+        self, Content, RefOr,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -74,10 +74,36 @@ impl Modify for SecuritySchemes {
 
 /// The whole document: ours and these parts. A part is `<Its derive(OpenApi)>::openapi()`.
 pub fn assemble(parts: impl IntoIterator<Item = openapi::OpenApi>) -> openapi::OpenApi {
-    parts.into_iter().fold(Base::openapi(), |mut document, part| {
+    let mut document = parts.into_iter().fold(Base::openapi(), |mut document, part| {
         document.merge(part);
         document
-    })
+    });
+    label_problems(&mut document);
+    document
+}
+
+/// RFC 9457 §3: a problem has a media type of its own, which no operation has to say for itself.
+fn label_problems(document: &mut openapi::OpenApi) {
+    let is_problem = |content: &RefOr<Content>| match content {
+        RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) => schema.ref_location.ends_with("/ProblemBody"),
+        RefOr::T(_) | RefOr::Ref(_) => false,
+    };
+    for item in document.paths.paths.values_mut() {
+        for operation in all_operations_mut(item) {
+            for response in operation.responses.responses.values_mut() {
+                let RefOr::T(response) = response else { continue };
+                let content = std::mem::take(&mut response.content);
+                let labelled = content.into_iter().map(|(media_type, content)| {
+                    if is_problem(&content) { ("application/problem+json".to_owned(), content) } else { (media_type, content) }
+                });
+                response.content = labelled.collect();
+            }
+        }
+    }
+}
+
+fn all_operations_mut(item: &mut openapi::PathItem) -> impl Iterator<Item = &mut openapi::path::Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
 /// Method and path of every operation of a document, to compare with [`Table::operations`].
@@ -137,8 +163,8 @@ fn docs_index() -> Result<Response, Problem> {
 /// Read a file of the pages.
 #[utoipa::path(get, path = DOCS_FILE, tag = "operations", operation_id = "docsFile", security(()),
     params(("file" = String, Path, description = "The name of the file.")),
-    responses((status = 200, description = "The file.", content_type = "application/octet-stream"),
-        (status = 404, description = "There is no such file.", content_type = "application/problem+json", body = ProblemBody)))]
+    responses((status = 200, description = "The file.", content((String = "text/html"), (String = "text/css"), (String = "text/javascript"), (Vec<u8> = "image/png"))),
+        (status = 404, description = "There is no such file.", body = ProblemBody)))]
 fn docs_file(request: &Request) -> Result<Response, Problem> {
     asset(request.param("file")?)
 }

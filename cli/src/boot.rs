@@ -119,7 +119,7 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
 /// Both sides of the model over one data directory, which is locked as long as it is open.
 pub struct Engine {
     /// The write side.
-    pub authority: Authority,
+    pub authority: Box<Authority>,
     store: Arc<SqliteStore>,
     runner: LiveRunner,
 }
@@ -139,7 +139,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Authority::new(config.settings(), outside, vault, master_key, runner.live());
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, master_key, runner.live()));
         Ok(Self { authority, store, runner })
     }
 
@@ -216,7 +216,7 @@ impl Service {
         let Engine { authority, store, runner } = engine;
         let ledger = start_ledger(&config, &authority, store.clone()).await?;
         let app = Arc::new(Inner {
-            authority,
+            authority: *authority,
             live: runner.live(),
             ledger: ledger.ledger(),
             limits: limits.clone(),

@@ -16,7 +16,7 @@ use grantlog_core::{
         Timestamp,
         api_key::{ApiKeyEvent, Role},
         authorization::{Authentication, AuthorizationEvent, DenialError},
-        client::ClientEvent,
+        client::{ClientEvent, Registration},
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber},
         machine_token::MachineTokenEvent,
         signing_key::SigningKeyEvent,
@@ -214,7 +214,17 @@ pub(crate) fn metadata(name: &str) -> ClientMetadata {
 }
 
 pub(crate) fn registered(name: &str) -> ClientEvent {
-    ClientEvent::Registered { metadata: metadata(name), secret: Some(secret()) }
+    ClientEvent::registered(metadata(name), Some(secret()))
+}
+
+pub(crate) fn registered_by_itself(name: &str, lease_until: Timestamp) -> ClientEvent {
+    ClientEvent::Registered {
+        metadata: metadata(name),
+        secret: None,
+        registration: Registration::Dynamic,
+        lease_until: Some(lease_until),
+        registration_access_token: Some(secret()),
+    }
 }
 
 pub(crate) fn binding(scopes: &str) -> CodeBinding {
@@ -298,6 +308,11 @@ fn any_client_event() -> impl Strategy<Value = ClientEvent> {
         1 => Just(ClientEvent::SecretRotationCancelled {}),
         1 => Just(ClientEvent::Suspended {}),
         1 => Just(ClientEvent::Resumed {}),
+        1 => any_time().prop_map(|until| registered_by_itself("third", until)),
+        1 => Just(ClientEvent::Used {}),
+        1 => any_time().prop_map(|lease_until| ClientEvent::LeaseExtended { lease_until }),
+        1 => Just(ClientEvent::Verified {}),
+        1 => Just(ClientEvent::VerificationWithdrawn {}),
         1 => Just(ClientEvent::Deleted {}),
     ]
 }

@@ -48,8 +48,10 @@ impl Authority {
         let refused = |why: &str| UseCaseError::Refused(InvalidClient(why.to_owned()));
         let id = claimed_client(presented).ok_or_else(|| refused("the assertion names no client, or another one than client_id"))?;
         let client = self.client(&id).await?;
-        let metadata =
-            client.metadata().filter(|_| client.is_active()).ok_or_else(|| refused("the client is unknown, suspended or deleted"))?;
+        let metadata = client
+            .metadata()
+            .filter(|_| client.is_active(self.now()))
+            .ok_or_else(|| refused("the client is unknown, suspended, deleted or lapsed"))?;
         if metadata.token_endpoint_auth_method != presented.method() {
             return Err(refused("the client is registered with another authentication method"));
         }
@@ -92,10 +94,10 @@ impl Authority {
         }
     }
 
-    /// What is registered about a client that is neither suspended nor deleted.
+    /// What is registered about a client that is neither suspended nor deleted nor lapsed.
     pub(super) async fn active_client(&self, id: &ClientId) -> Result<Option<ClientMetadata>, Trouble> {
         let client = self.client(id).await?;
-        Ok(client.metadata().filter(|_| client.is_active()).cloned())
+        Ok(client.metadata().filter(|_| client.is_active(self.now())).cloned())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
             AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationParameters, AuthorizationRefusal,
             AuthorizationState, ConsentReason, Decision, DenialError, Next, ResponseMode, Shown, consent_required, next, silent_error,
         },
+        client::Standing,
         grant::{CodeBinding, GrantCommand, GrantRefusal, RecordConsent},
         grant_reservation::{self, Reserve},
         subject::SubjectCommand,
@@ -114,6 +115,8 @@ pub struct AuthorizationView {
     pub next: Next,
     /// Who asks.
     pub client: ClientMetadata,
+    /// How the client came to be, and whether anybody vouches for it.
+    pub standing: Standing,
     /// What the person agreed to before.
     pub agreed: Scope,
     /// Whether consent must be asked and why; None while the subject is unknown.
@@ -170,7 +173,7 @@ impl Authority {
             parameters.expected_subject = Some(self.subject_of_id_token(id_token.expose()).await?.ok_or_else(not_ours)?);
         }
         let now = self.now();
-        let id = AuthorizationId(self.outside.entropy.uuid_v7(now));
+        let id = AuthorizationId(self.new_id(context));
         let expires_at = now.plus(self.settings.authorization_request_lifetime);
         if let Some(hint) = &request.login_hint {
             self.vault.hold_hint(id, hint, expires_at).await?;
@@ -182,9 +185,14 @@ impl Authority {
         };
         let binding = browser_binding.as_deref().map(hash_browser_binding);
         let command = AuthorizationCommand::Request { parameters, browser_binding: binding.clone(), hosted, expires_at };
-        self.execute_authorization(context, id, command).await?;
+        let executed = self.authorizations.execute_once(&self.outside, context, &id.stream(), &command).await;
+        let authorization = executed.map_err(|error| error.map(AuthorizeRefusal::Authorization))?.state;
         match subject {
-            Some(subject) if subject.is_some() || shows_nothing => self.attest(context, id, subject, true, browser_binding).await,
+            // A repetition: what was said of the person is recorded, perhaps not what follows from it.
+            Some(_) if authorization.attested().is_some() => self.go_on(context, id, authorization, browser_binding).await,
+            Some(subject) if (subject.is_some() || shows_nothing) && authorization.can_be_decided(now) => {
+                self.attest(context, id, subject, true, browser_binding).await
+            }
             _ => self.authorization(context, id).await,
         }
     }
@@ -238,8 +246,8 @@ impl Authority {
         let authorization = self.complete(context, id, authorization).await?;
         let now = self.now();
         let parameters = authorization.parameters().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
-        let client = self.client(&parameters.client_id).await?;
-        let client = client.metadata().cloned().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
+        let registered = self.client(&parameters.client_id).await?;
+        let client = registered.metadata().cloned().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
         let agreed = self.agreed_scope(&authorization).await?;
         let consent = self.consent(&authorization).await?;
         let subject = match authorization.attested() {
@@ -254,6 +262,7 @@ impl Authority {
             state,
             next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
+            standing: registered.standing(),
             agreed,
             consent,
             subject,
@@ -272,6 +281,17 @@ impl Authority {
         browser_binding: Option<String>,
     ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.record_attestation(context, id, subject, at_creation, browser_binding.clone()).await?;
+        self.go_on(context, id, authorization, browser_binding).await
+    }
+
+    /// Does what follows from an attestation without asking anybody.
+    async fn go_on(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        authorization: Arc<Authorization>,
+        browser_binding: Option<String>,
+    ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
         let consent = self.consent(&authorization).await?;
         let next = next(&authorization, self.now(), &self.settings.acr_values_supported, consent.flatten());
         let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
@@ -353,6 +373,10 @@ impl Authority {
         let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
         };
+        // Before there is a code: the lease of a client that somebody said yes to must not run out any more.
+        if !self.use_client(context, &parameters.client_id).await? {
+            return Err(UseCaseError::Refused(AuthorizeRefusal::ClientInactive));
+        }
         let consent = RecordConsent {
             subject: attested.subject,
             client_id: parameters.client_id.clone(),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
-        ClientId,
-        client::{Client, ClientCommand, ClientRefusal},
+        ClientId, Timestamp,
+        client::{Client, ClientCommand, ClientRefusal, Origin},
     },
     keys::{self, Secret, SecretHash},
-    protocol::{ClientAuthenticationMethod, ClientMetadata},
+    protocol::ClientMetadata,
 };
 
 /// What every client id of ours begins with, and no person's id may.
@@ -19,6 +19,8 @@ pub const CLIENT_ID_PREFIX: &str = "client_";
 pub struct RegisteredClient {
     /// Its id.
     pub client_id: ClientId,
+    /// When it was registered.
+    pub registered_at: Timestamp,
     /// Its secret, if it authenticates with one; shown this once.
     pub secret: Option<Secret>,
 }
@@ -30,14 +32,12 @@ impl Authority {
         context: &Context,
         metadata: ClientMetadata,
     ) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
-        let client_id = ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str());
-        let secret = match metadata.token_endpoint_auth_method {
-            ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => Some(self.new_client_secret()),
-            ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => None,
-        };
-        let (secret, hash) = secret.unzip();
-        self.execute_client(context, &client_id, ClientCommand::Register { metadata, secret: hash }).await?;
-        Ok(RegisteredClient { client_id, secret })
+        let client_id = ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.new_id(context).simple()).as_str());
+        let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret(context)).unzip();
+        let command = ClientCommand::Register { metadata, secret: hash, origin: Origin::default() };
+        let executed = self.clients.execute_once(&self.outside, context, &client_id.stream(), &command).await?;
+        let registered_at = executed.state.registered_at().unwrap_or_else(|| self.now());
+        Ok(RegisteredClient { client_id, registered_at, secret })
     }
 
     /// Replaces what is registered about a client.
@@ -65,14 +65,46 @@ impl Authority {
         self.execute_client(context, client_id, ClientCommand::Delete).await
     }
 
+    /// Vouches for a client that registered itself.
+    pub async fn verify_client(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::Verify).await
+    }
+
+    /// Vouches for it no more.
+    pub async fn withdraw_client_verification(&self, context: &Context, client_id: &ClientId) -> Result<(), UseCaseError<ClientRefusal>> {
+        self.execute_client(context, client_id, ClientCommand::WithdrawVerification).await
+    }
+
+    /// Ends a client for good if its lease is over. False: it is not.
+    pub async fn delete_lapsed_client(&self, context: &Context, client_id: &ClientId) -> Result<bool, Trouble> {
+        match self.clients.execute(&self.outside, context, &client_id.stream(), &ClientCommand::DeleteIfLapsed).await {
+            Ok(executed) => Ok(!executed.events.is_empty()),
+            Err(UseCaseError::Refused(_)) => Ok(false),
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
+    /// Records the first use of a client whose lease waits for it. False: it does not exist any more.
+    pub(super) async fn use_client(&self, context: &Context, client_id: &ClientId) -> Result<bool, Trouble> {
+        if !self.client(client_id).await?.standing().awaits_use() {
+            return Ok(true);
+        }
+        match self.execute_client(context, client_id, ClientCommand::Use).await {
+            Ok(()) => Ok(true),
+            Err(UseCaseError::Refused(_)) => Ok(false),
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
     /// Makes a second secret, good beside the first. It is shown this once.
     pub async fn start_client_secret_rotation(
         &self,
         context: &Context,
         client_id: &ClientId,
     ) -> Result<Secret, UseCaseError<ClientRefusal>> {
-        let (secret, hash) = self.new_client_secret();
-        self.execute_client(context, client_id, ClientCommand::StartSecretRotation { secret: hash }).await?;
+        let (secret, hash) = self.new_client_secret(context);
+        let command = ClientCommand::StartSecretRotation { secret: hash };
+        self.clients.execute_once(&self.outside, context, &client_id.stream(), &command).await?;
         Ok(secret)
     }
 
@@ -105,8 +137,8 @@ impl Authority {
         Ok(())
     }
 
-    fn new_client_secret(&self) -> (Secret, SecretHash) {
-        let secret = keys::client_secret(self.random());
+    fn new_client_secret(&self, context: &Context) -> (Secret, SecretHash) {
+        let secret = keys::client_secret(self.new_secret_octets(context));
         let hash = self.hasher.hash(secret.expose());
         (secret, hash)
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent,
+    grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
+    signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -27,6 +27,8 @@ pub enum Event {
     SigningKey(SigningKeyEvent),
     /// Of an API key.
     ApiKey(ApiKeyEvent),
+    /// Of an idempotency key.
+    IdempotencyKey(IdempotencyKeyEvent),
     /// Of a subject.
     Subject(SubjectEvent),
     /// Of a client assertion.
@@ -117,6 +119,7 @@ catalog! {
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
+    IdempotencyKey: IdempotencyKeyEvent,
     Subject: SubjectEvent,
     ClientAssertion: ClientAssertionEvent,
 }

@@ -11,6 +11,7 @@ pub mod client_assertion;
 pub mod grant;
 pub mod grant_reservation;
 pub mod id;
+pub mod idempotency_key;
 pub mod machine_token;
 pub mod sealed;
 pub mod signing_key;

@@ -149,6 +149,14 @@ impl ClientMetadata {
         self.token_endpoint_auth_method == ClientAuthenticationMethod::None
     }
 
+    /// Whether it authenticates with a secret.
+    pub fn uses_secret(&self) -> bool {
+        match self.token_endpoint_auth_method {
+            ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => true,
+            ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => false,
+        }
+    }
+
     /// What it gets when it names no scope.
     pub fn scope_when_omitted(&self) -> &Scope {
         if self.default_scope.is_empty() { &self.scope } else { &self.default_scope }
@@ -157,6 +165,29 @@ impl ClientMetadata {
     /// Whether it may use this grant type.
     pub fn allows(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(&grant_type)
+    }
+
+    /// The same, with what only administrators decide taken from `other`.
+    #[must_use]
+    pub fn with_settings_of(self, other: &Self) -> Self {
+        let other = other.clone();
+        Self {
+            client_type: other.client_type,
+            default_scope: other.default_scope.intersection(&self.scope),
+            required_scope: other.required_scope.intersection(&self.scope),
+            organization_id: other.organization_id,
+            resources: other.resources,
+            claims_in_id_token: other.claims_in_id_token,
+            access_token_format: other.access_token_format,
+            access_token_lifetime: other.access_token_lifetime,
+            refresh_token_lifetime: other.refresh_token_lifetime,
+            refresh_grace: other.refresh_grace,
+            pkce_exempt: other.pkce_exempt,
+            bypass_consent_for_offline_access: other.bypass_consent_for_offline_access,
+            full_access_allowed: other.full_access_allowed,
+            token_endpoint_as_assertion_audience: other.token_endpoint_as_assertion_audience,
+            ..self
+        }
     }
 
     /// Says everything that is wrong with it, not only the first thing.

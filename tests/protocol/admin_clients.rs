@@ -12,7 +12,10 @@ fn path(client: &Value) -> String {
 
 /// What can be sent to update a client: its metadata alone.
 fn metadata(client: &Value, members: Value) -> Value {
-    let own = json!({"client_id": null, "client_secret": null, "state": null, "secret_rotation_underway": null, "registered_at": null});
+    let own = json!({
+        "client_id": null, "client_secret": null, "state": null, "secret_rotation_underway": null, "registered_at": null,
+        "registration": null, "verified": null,
+    });
     merged(merged(client.clone(), own), members)
 }
 
@@ -31,7 +34,7 @@ async fn rfc7591_3_2_1_a_client_is_registered_with_its_defaults_and_read_back() 
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let expected = json!({
         "client_id": client["client_id"], "state": "active", "secret_rotation_underway": false,
-        "registered_at": "2026-03-03T14:00:00.000Z", "client_type": "third_party",
+        "registered_at": "2026-03-03T14:00:00.000Z", "registration": "administrator", "verified": true, "client_type": "third_party",
         "token_endpoint_auth_method": "client_secret_basic", "client_name": "Notes",
         "redirect_uris": ["https://notes.example.com/cb"], "grant_types": ["authorization_code", "refresh_token"],
         "scope": "email openid", "id_token_signed_response_alg": "RS256", "access_token_format": "jwt",
@@ -169,6 +172,8 @@ async fn a_page_that_is_asked_for_wrongly_is_refused() {
         ("limit=1&limit=1", "limit"),
         ("cursor=x", "cursor"),
         ("cursor=", "cursor"),
+        ("registration=x", "registration"),
+        ("registration=", "registration"),
     ] {
         let answer = server.admin(Method::GET, &format!("{CLIENTS}?{query}"), None).await;
         assert_eq!(answer.problem(), (400, "invalid_field".to_owned(), Some(field.to_owned())), "{query}");
@@ -266,4 +271,32 @@ async fn a_rotation_that_is_cancelled_leaves_the_old_secret() {
     assert_eq!(token(&server, &client, text(&next, "client_secret")).await.oauth_error(), (401, "invalid_client".to_owned()));
     assert_eq!(token(&server, &client, text(&client, "client_secret")).await.status, 200);
     assert_eq!(server.admin(Method::DELETE, &rotation, None).await.problem(), (409, "conflict".to_owned(), None));
+}
+
+#[tokio::test]
+async fn clients_are_listed_by_the_way_they_were_registered_in() {
+    let server = TestServer::start().await;
+    let client = server.machine_client(json!({})).await;
+    let ids = async |registration: &str| {
+        let page = server.admin(Method::GET, &format!("{CLIENTS}?registration={registration}"), None).await.expect(200);
+        page["clients"].as_array().unwrap().iter().map(|client| client["client_id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("administrator").await, [client["client_id"].clone()]);
+    for other in ["dynamic", "metadata_document", "imported"] {
+        assert_eq!(ids(other).await, Vec::<Value>::new(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_vouches_for_what_an_administrator_registered() {
+    let server = TestServer::start().await;
+    let client = server.machine_client(json!({})).await;
+    let verify = format!("{}/verify", path(&client));
+    let verified = server.admin(Method::POST, &verify, None).await;
+    assert_eq!((verified.expect(200)["verified"].clone(), verified.header("grantlog-position")), (json!(true), None));
+    assert_eq!(server.admin(Method::DELETE, &verify, None).await.problem(), (409, "conflict".to_owned(), None));
+    let missing = (404, "not_found".to_owned(), None);
+    for method in [Method::POST, Method::DELETE] {
+        assert_eq!(server.admin(method, &format!("{CLIENTS}/client_unknown/verify"), None).await.problem(), missing);
+    }
 }

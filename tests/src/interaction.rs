@@ -55,7 +55,9 @@ impl TestServer {
         let path = format!("/v1/clients/{}", client["client_id"].as_str().unwrap_or_default());
         let mut metadata = self.call("admin", Method::GET, &path, None).await.expect(200);
         if let (Some(metadata), Value::Object(members)) = (metadata.as_object_mut(), members) {
-            for told in ["client_id", "state", "secret_rotation_underway", "registered_at"] {
+            for told in
+                ["client_id", "state", "secret_rotation_underway", "registered_at", "registration", "verified", "lease_until", "used"]
+            {
                 metadata.remove(told);
             }
             metadata.extend(members);

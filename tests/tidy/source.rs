@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Directories that hold nothing of ours: what was built, fetched or recorded.
-const NOT_OURS: [&str; 5] = ["target", "node_modules", "data", "screenshots", ".git"];
+const NOT_OURS: [&str; 6] = ["target", "node_modules", ".venv", "data", "screenshots", ".git"];
 
 /// A text file of the repository.
 pub struct File {

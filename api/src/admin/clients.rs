@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use grantlog_core::{
-    app::UseCaseError,
-    domain::{ClientId, client::ClientRefusal},
+    app::{UseCaseError, clients::RegisteredClient},
+    domain::{
+        ClientId, Timestamp,
+        client::{ClientRefusal, Registration},
+    },
     protocol::{
         ClientMetadata,
         client_metadata::{ClientMetadataInput, MetadataProblem},
@@ -19,6 +22,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, PageQuery, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -37,6 +41,9 @@ pub const SECRET_ROTATION: &str = "/v1/clients/{client_id}/secret-rotation";
 /// The second secret becomes the only one.
 pub const SECRET_ROTATION_COMPLETE: &str = "/v1/clients/{client_id}/secret-rotation/complete";
 
+/// Vouch for a client.
+pub const VERIFY: &str = "/v1/clients/{client_id}/verify";
+
 /// A client.
 #[derive(Serialize, ToSchema)]
 pub struct Client {
@@ -52,6 +59,16 @@ pub struct Client {
     secret_rotation_underway: bool,
     /// When it was registered (RFC 3339, UTC).
     registered_at: String,
+    /// How it came to be registered.
+    registration: Registration,
+    /// Whether an administrator vouches for it. Administrators vouch for what they register themselves.
+    verified: bool,
+    /// Until when it may go unused (RFC 3339, UTC); then it lapses. Absent when it may do so for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_until: Option<String>,
+    /// Whether it was ever used; known of clients with a lease only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<bool>,
     /// What is registered about it.
     #[serde(flatten)]
     metadata: ClientMetadata,
@@ -84,20 +101,40 @@ pub struct NewClientSecret {
 }
 
 impl Client {
-    fn of(view: &ClientView, client_secret: Option<String>) -> Self {
+    /// As it was when it was registered, whatever has happened to it since.
+    fn registered(registered: RegisteredClient, metadata: ClientMetadata) -> Self {
+        Self {
+            client_id: registered.client_id.to_string(),
+            client_secret: registered.secret.map(|secret| secret.expose().to_owned()),
+            state: ClientState::Active,
+            secret_rotation_underway: false,
+            registered_at: registered.registered_at.to_rfc3339(),
+            registration: Registration::Administrator,
+            verified: true,
+            lease_until: None,
+            used: None,
+            metadata,
+        }
+    }
+
+    fn of(view: &ClientView) -> Self {
         Self {
             client_id: view.client_id.to_string(),
-            client_secret,
+            client_secret: None,
             state: if view.suspended { ClientState::Suspended } else { ClientState::Active },
             secret_rotation_underway: view.has_next_secret,
             registered_at: view.registered_at.to_rfc3339(),
+            registration: view.standing.registration(),
+            verified: view.standing.is_verified(),
+            lease_until: view.standing.lease_until().map(Timestamp::to_rfc3339),
+            used: view.standing.lease_until().map(|_| view.standing.is_used()),
             metadata: view.metadata.clone(),
         }
     }
 }
 
 /// Register a client.
-#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
     responses(
         (status = 201, description = "The client, with its secret if it has one: shown this once.", body = Client),
@@ -107,24 +144,25 @@ impl Client {
 pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let metadata = metadata(&request)?;
-    let context = acting_as(&key, &request);
-    let registered = app.authority.register_client(&context, metadata).await.map_err(refused)?;
-    let view = find(&app, &registered.client_id)?;
-    let secret = registered.secret.map(|secret| secret.expose().to_owned());
-    Ok(positioned(reply::created(&Client::of(&view, secret)), &context))
+    let context = app.acting_once(&key, &request, "registerClient").await?;
+    let registered = app.authority.register_client(&context, metadata.clone()).await.map_err(refused)?;
+    Ok(positioned(reply::created(&Client::registered(registered, metadata)), &context))
 }
 
 /// List clients.
 #[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
-    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200)),
+    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200), ("registration" = Option<Registration>, Query, description = "Only those that came to be registered in this way.")),
     responses((status = 200, description = "A page of clients.", body = ClientPage), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
-    let page =
-        app.live.clients(cursor.as_deref(), limit).map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
-    let clients = page.clients.iter().map(|view| Client::of(view, None)).collect();
+    let registration = registration(&request)?;
+    let page = app
+        .live
+        .clients(cursor.as_deref(), limit, registration, app.authority.now())
+        .map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
+    let clients = page.clients.iter().map(|view| Client::of(view)).collect();
     Ok(reply::ok(&ClientPage { clients, next_cursor: page.next }))
 }
 
@@ -134,7 +172,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
-    Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request)?)?, None)))
+    Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request)?)?)))
 }
 
 /// Replace what is registered about a client.
@@ -149,7 +187,7 @@ pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
     let metadata = metadata(&request)?;
     let context = acting_as(&key, &request);
     app.authority.update_client(&context, &id, metadata).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 /// Delete a client for good, with everything it holds.
@@ -169,7 +207,7 @@ pub async fn suspend(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.suspend_client(&context, &id).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 /// End a client's suspension.
@@ -179,16 +217,17 @@ pub async fn resume(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.resume_client(&context, &id).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 /// Start to rotate a client's secret: the new one is good beside the present one.
-#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id."), IdempotencyKeyHeader),
     responses((status = 201, description = "The new secret: shown this once.", body = NewClientSecret), (status = 409, description = "A rotation is under way, or the client has no secret.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn start_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let context = acting_as(&key, &request);
-    let secret = app.authority.start_client_secret_rotation(&context, &client_id(&request)?).await.map_err(refused)?;
+    let id = client_id(&request)?;
+    let context = app.acting_once(&key, &request, "startClientSecretRotation").await?;
+    let secret = app.authority.start_client_secret_rotation(&context, &id).await.map_err(refused)?;
     Ok(positioned(reply::created(&NewClientSecret { client_secret: secret.expose().to_owned() }), &context))
 }
 
@@ -212,13 +251,43 @@ pub async fn cancel_secret_rotation(app: App, request: Request) -> Result<Respon
     Ok(positioned(reply::no_content(), &context))
 }
 
+/// Vouch for a client that registered itself: consent pages show it as verified, and it never lapses.
+///
+/// A client that later changes what it says of itself is not verified any more.
+#[utoipa::path(post, path = VERIFY, tag = "clients", operation_id = "verifyClient", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 200, description = "The client.", body = Client), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn verify(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let (id, context) = (client_id(&request)?, acting_as(&key, &request));
+    app.authority.verify_client(&context, &id).await.map_err(refused)?;
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
+}
+
+/// Vouch for a client no more.
+#[utoipa::path(delete, path = VERIFY, tag = "clients", operation_id = "withdrawClientVerification", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+    responses((status = 200, description = "The client.", body = Client), (status = 409, description = "An administrator registered the client.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
+pub async fn withdraw_verification(app: App, request: Request) -> Result<Response, Problem> {
+    let key = app.require_role(&request, &ADMIN).await?;
+    let (id, context) = (client_id(&request)?, acting_as(&key, &request));
+    app.authority.withdraw_client_verification(&context, &id).await.map_err(refused)?;
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
+}
+
+fn registration(request: &Request) -> Result<Option<Registration>, Problem> {
+    let Some(text) = request.query_param("registration")? else { return Ok(None) };
+    let known = Registration::ALL.into_iter().find(|registration| registration.as_str() == text);
+    let names = || Registration::ALL.map(Registration::as_str).join(", ");
+    known.map(Some).ok_or_else(|| Problem::invalid_field("registration", format!("It must be one of {}.", names())))
+}
+
 /// A text that no client can have as id names none.
 fn client_id(request: &Request) -> Result<ClientId, Problem> {
     parse_client_id(request.param("client_id")?).ok_or_else(|| Problem::not_found("There is no such client."))
 }
 
 fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
-    app.live.client(id).ok_or_else(|| Problem::not_found("There is no such client."))
+    let found = app.live.client(id).filter(|client| !client.standing.is_lapsed(app.authority.now()));
+    found.ok_or_else(|| Problem::not_found("There is no such client."))
 }
 
 fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {

@@ -7,8 +7,9 @@ use grantlog_core::{
     domain::{
         AuthorizationId, Timestamp,
         authorization::{AuthorizationState, ConsentReason, Next, Prompt, ResponseMode},
+        client::Registration,
     },
-    protocol::{ClientMetadata, ClientType, Scope},
+    protocol::{ClientType, Scope},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -79,6 +80,7 @@ pub enum State {
 
 /// The client, safe to display: first where the browser will be sent, then what the client calls itself.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestingClient)]
 pub struct Client {
     /// The host that the browser will be sent to; show it first.
     #[schema(example = "app.example.com")]
@@ -104,14 +106,6 @@ pub struct Client {
     pub registration: Registration,
     /// Whether an administrator vouches for it.
     pub verified: bool,
-}
-
-/// How a client was registered.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Registration {
-    /// By an administrator.
-    Administrator,
 }
 
 /// One scope that is asked for.
@@ -200,7 +194,7 @@ impl AuthorizationRequest {
             },
             next: view.next,
             client: parameters
-                .map(|parameters| Client::of(parameters.client_id.as_str(), &view.client, parameters.redirect_uri.host_for_display())),
+                .map(|parameters| Client::of(parameters.client_id.as_str(), view, parameters.redirect_uri.host_for_display())),
             scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
             hints: parameters
                 .map(|parameters| Hints {
@@ -250,7 +244,8 @@ impl AuthorizationRequest {
 }
 
 impl Client {
-    fn of(client_id: &str, metadata: &ClientMetadata, redirect_host: String) -> Self {
+    fn of(client_id: &str, view: &AuthorizationView, redirect_host: String) -> Self {
+        let metadata = &view.client;
         Self {
             redirect_host,
             client_id: client_id.to_owned(),
@@ -261,8 +256,8 @@ impl Client {
             tos_uri: metadata.tos_uri.clone(),
             client_type: metadata.client_type,
             public: metadata.is_public(),
-            registration: Registration::Administrator,
-            verified: true,
+            registration: view.standing.registration(),
+            verified: view.standing.is_verified(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub const PATH: &str = "/oauth2/userinfo";
     responses(
         (status = 200, description = "The claims; `sub` is always among them.", body = Object, example = json!({"sub": "ana", "name": "Ana Silva", "email": "ana@example.com"})),
         (status = 400, description = "The request is not valid.", body = OAuthErrorBody),
-        (status = 401, description = "The token is missing or not active (RFC 6750 §3).", body = OAuthErrorBody),
+        (status = 401, description = "The token is missing or not active; the challenge says which (RFC 6750 §3)."),
         (status = 403, description = "The token was not granted `openid`.", body = OAuthErrorBody),
         (status = "4XX", description = "The request is too large or too frequent.", body = OAuthErrorBody),
         (status = 503, description = "Try again.", body = OAuthErrorBody)))]
@@ -50,7 +50,7 @@ pub async fn userinfo(app: App, request: Request) -> Result<Response, BearerFail
     responses(
         (status = 200, description = "The claims; `sub` is always among them.", body = Object, example = json!({"sub": "ana", "name": "Ana Silva", "email": "ana@example.com"})),
         (status = 400, description = "The request is not valid.", body = OAuthErrorBody),
-        (status = 401, description = "The token is missing or not active (RFC 6750 §3).", body = OAuthErrorBody),
+        (status = 401, description = "The token is missing or not active; the challenge says which (RFC 6750 §3)."),
         (status = 403, description = "The token was not granted `openid`.", body = OAuthErrorBody),
         (status = "4XX", description = "The request is too large or too frequent.", body = OAuthErrorBody),
         (status = 503, description = "Try again.", body = OAuthErrorBody)))]

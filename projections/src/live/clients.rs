@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use grantlog_core::{
-    domain::{ClientId, Timestamp, client::ClientEvent},
+    domain::{
+        ClientId, Timestamp,
+        client::{ClientEvent, Registration, Standing},
+    },
     protocol::ClientMetadata,
     store::Position,
 };
@@ -27,6 +30,8 @@ pub struct ClientView {
     pub suspended: bool,
     /// Whether a second secret is good beside the first.
     pub has_next_secret: bool,
+    /// How it came to be, and what became of it since.
+    pub standing: Standing,
 }
 
 /// Some clients, in the order they were registered in.
@@ -61,21 +66,37 @@ impl Clients {
 
     /// The cursor is the position at which a page's last client was registered: clients that come or go meanwhile move
     /// nothing.
-    pub(super) fn page(&self, after: Option<&str>, limit: usize) -> Result<ClientPage, InvalidCursor> {
+    pub(super) fn page(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+        registration: Option<Registration>,
+        now: Timestamp,
+    ) -> Result<ClientPage, InvalidCursor> {
         let from = match after {
             None => Bound::Unbounded,
             Some(cursor) => Bound::Excluded(Position(cursor.parse().map_err(|_| InvalidCursor)?)),
         };
-        let mut following = self.by_position.range((from, Bound::Unbounded)).filter_map(|(_, id)| self.get(id));
+        let is_meant = |client: &&Arc<ClientView>| {
+            !client.standing.is_lapsed(now) && registration.is_none_or(|registration| client.standing.registration() == registration)
+        };
+        let mut following = self.by_position.range((from, Bound::Unbounded)).filter_map(|(_, id)| self.get(id)).filter(is_meant);
         let clients: Vec<_> = following.by_ref().take(limit).cloned().collect();
         let more = following.next().is_some();
         let next = clients.last().filter(|_| more).map(|client| client.registered_position.0.to_string());
         Ok(ClientPage { clients, next })
     }
 
+    /// Those whose lease is over, and that nobody has cleared away yet.
+    pub(super) fn lapsed(&self, now: Timestamp) -> Vec<ClientId> {
+        self.by_id.values().filter(|client| client.standing.is_lapsed(now)).map(|client| client.client_id.clone()).collect()
+    }
+
     pub(super) fn apply(&mut self, client_id: ClientId, event: ClientEvent, at: Moment) {
+        let mut standing = self.get(&client_id).map(|client| client.standing).unwrap_or_default();
+        standing.evolve(&event);
         match event {
-            ClientEvent::Registered { metadata, secret: _ } => self.register(client_id, metadata, at),
+            ClientEvent::Registered { metadata, .. } => self.register(client_id, metadata, standing, at),
             ClientEvent::Updated { metadata } => self.change(&client_id, |client| client.metadata = metadata),
             ClientEvent::SecretRotationStarted { secret: _ } => self.change(&client_id, |client| client.has_next_secret = true),
             ClientEvent::SecretRotationCompleted {} | ClientEvent::SecretRotationCancelled {} => {
@@ -83,11 +104,14 @@ impl Clients {
             }
             ClientEvent::Suspended {} => self.change(&client_id, |client| client.suspended = true),
             ClientEvent::Resumed {} => self.change(&client_id, |client| client.suspended = false),
+            ClientEvent::Used {} | ClientEvent::LeaseExtended { .. } | ClientEvent::Verified {} | ClientEvent::VerificationWithdrawn {} => {
+                self.change(&client_id, |client| client.standing = standing);
+            }
             ClientEvent::Deleted {} => self.remove(&client_id),
         }
     }
 
-    fn register(&mut self, client_id: ClientId, metadata: ClientMetadata, at: Moment) {
+    fn register(&mut self, client_id: ClientId, metadata: ClientMetadata, standing: Standing, at: Moment) {
         self.remove(&client_id);
         self.by_position.insert(at.position, client_id.clone());
         let client = ClientView {
@@ -97,6 +121,7 @@ impl Clients {
             registered_position: at.position,
             suspended: false,
             has_next_secret: false,
+            standing,
         };
         self.by_id.insert(client_id, Arc::new(client));
     }

@@ -29,6 +29,7 @@ pub(crate) use digest::Hashing;
 use grantlog_core::{
     domain::{
         ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
+        client::Registration,
         grant::{FamilyNumber, Generation},
     },
     keys::{KeyDirectory, SigningKeyEntry},
@@ -125,9 +126,21 @@ impl Live {
         self.read().clients.get(client_id).cloned()
     }
 
-    /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with.
-    pub fn clients(&self, after: Option<&str>, limit: usize) -> Result<ClientPage, InvalidCursor> {
-        self.read().clients.page(after, limit)
+    /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with; only
+    /// those of one way of registration, if one is named. Lapsed ones are left out.
+    pub fn clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+        registration: Option<Registration>,
+        now: Timestamp,
+    ) -> Result<ClientPage, InvalidCursor> {
+        self.read().clients.page(after, limit, registration, now)
+    }
+
+    /// The clients whose lease is over, and that nobody has cleared away yet.
+    pub fn lapsed_clients(&self, now: Timestamp) -> Vec<ClientId> {
+        self.read().clients.lapsed(now)
     }
 
     /// A grant; None when there is none or it is revoked.

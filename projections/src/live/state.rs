@@ -51,7 +51,11 @@ impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
             StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -149,7 +153,11 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::Subject(_) | Event::ClientAssertion(_) => {}
+            Event::Authorization(_)
+            | Event::GrantReservation(_)
+            | Event::IdempotencyKey(_)
+            | Event::Subject(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -167,7 +175,11 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::Subject | StreamKind::ClientAssertion => {}
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::Subject
+            | StreamKind::ClientAssertion => {}
         }
     }
 

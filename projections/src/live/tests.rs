@@ -4,7 +4,7 @@ use grantlog_core::{
     domain::{
         ApiKeyId, OrganizationId, StreamId, StreamKind,
         api_key::ApiKeyEvent,
-        client::ClientEvent,
+        client::{ClientEvent, Registration},
         grant::{GrantEvent, RevocationReason, TokenNumber},
         machine_token::MachineTokenEvent,
         signing_key::SigningKeyEvent,
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::{
     HOUR, History, START, access_token, after, any_history, api_key_created, client, connected, generated, grant, machine_issued,
-    machine_token, metadata, record, registered, scope, subject, uuid,
+    machine_token, metadata, record, registered, registered_by_itself, scope, subject, uuid,
 };
 
 const REASON: RevocationReason = RevocationReason::RequestedByClient;
@@ -144,7 +144,7 @@ fn a_deleted_client_leaves_nothing() {
     assert!(live.access_token(&TOKEN, after(3)).is_none());
     assert!(live.client(&client(1)).is_none());
     assert!(live.grants_of_subject(subject(1)).is_empty());
-    assert!(live.clients(None, 10).unwrap().clients.is_empty());
+    assert!(live.clients(None, 10, None, START).unwrap().clients.is_empty());
 }
 
 #[test]
@@ -226,21 +226,21 @@ fn pages_of_clients_stay_in_order_while_clients_come_and_go() {
         .into_iter()
         .collect();
     let names = |page: &ClientPage| page.clients.iter().map(|client| client.client_id.to_string()).collect::<Vec<_>>();
-    let first = state.clients.page(None, 2).unwrap();
+    let first = state.clients.page(None, 2, None, START).unwrap();
     assert_eq!(names(&first), ["client-9", "client-8"]);
 
     state.apply(&record(5, START, &client(8).stream(), &ClientEvent::Deleted {}.into()));
     state.apply(&record(6, START, &client(1).stream(), &registered("new").into()));
-    let second = state.clients.page(first.next.as_deref(), 2).unwrap();
+    let second = state.clients.page(first.next.as_deref(), 2, None, START).unwrap();
     assert_eq!(names(&second), ["client-7", "client-6"]);
-    let last = state.clients.page(second.next.as_deref(), 2).unwrap();
+    let last = state.clients.page(second.next.as_deref(), 2, None, START).unwrap();
     assert_eq!(names(&last), ["client-5", "client-1"]);
     assert_eq!(last.next, None);
 }
 
 #[test]
 fn a_cursor_of_somebody_elses_is_refused() {
-    assert_eq!(live(History::default()).clients(Some("client-1"), 2), Err(InvalidCursor));
+    assert_eq!(live(History::default()).clients(Some("client-1"), 2, None, START), Err(InvalidCursor));
 }
 
 #[test]
@@ -307,7 +307,7 @@ proptest! {
         let now = Timestamp(now);
         live.access_token(&token(number), now);
         live.refresh_token(grant(1), FamilyNumber(number), Generation(number), now);
-        live.clients(None, 2).unwrap();
+        live.clients(None, 2, None, START).unwrap();
         for grant in live.grants_of_subject(subject(1)) {
             prop_assert!(grant.live_families(now) <= 3);
         }
@@ -328,4 +328,32 @@ proptest! {
         events[at..].iter().for_each(|event| state.apply(event));
         prop_assert_eq!(copy.digest(), digest);
     }
+}
+
+#[test]
+fn a_client_that_was_never_used_is_not_listed_once_its_lease_is_over() {
+    let history = || History::default().at(START, &client(1).stream(), registered_by_itself("one", after(HOUR)));
+    let listed = |history, now| live(history).clients(None, 10, None, now).unwrap().clients.len();
+    assert_eq!(listed(history(), after(HOUR - 1)), 1);
+    assert_eq!(listed(history(), after(HOUR)), 0);
+    assert_eq!(live(history()).lapsed_clients(after(HOUR)), [client(1)]);
+    assert!(live(history()).lapsed_clients(after(HOUR - 1)).is_empty());
+    let used = || history().at(after(1), &client(1).stream(), ClientEvent::Used {});
+    assert_eq!(listed(used(), after(HOUR)), 1);
+    assert!(live(used()).lapsed_clients(after(HOUR)).is_empty());
+}
+
+#[test]
+fn clients_are_listed_by_the_way_they_were_registered_in() {
+    let history = History::default()
+        .at(START, &client(1).stream(), registered("one"))
+        .at(START, &client(2).stream(), registered_by_itself("two", after(HOUR)))
+        .at(START, &client(2).stream(), ClientEvent::Verified {});
+    let live = live(history);
+    let page = |registration| live.clients(None, 10, registration, START).unwrap().clients;
+    assert_eq!(page(None).len(), 2);
+    let dynamic = page(Some(Registration::Dynamic));
+    assert_eq!(dynamic.iter().map(|client| client.client_id.clone()).collect::<Vec<_>>(), [client(2)]);
+    assert!(dynamic[0].standing.is_verified());
+    assert!(page(Some(Registration::Imported)).is_empty());
 }

@@ -45,6 +45,10 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Client, "client.secret_rotation_cancelled", "The next secret is forgotten."),
     follows(StreamKind::Client, "client.suspended", "Nothing is issued to it and nothing of its is valid, until it is resumed."),
     follows(StreamKind::Client, "client.resumed", "The suspension is over."),
+    follows(StreamKind::Client, "client.used", "It was used for the first time: its lease is of no matter any more."),
+    follows(StreamKind::Client, "client.lease_extended", "It may go unused for longer: it was registered again."),
+    follows(StreamKind::Client, "client.verified", "An administrator vouches for it."),
+    follows(StreamKind::Client, "client.verification_withdrawn", "Nobody vouches for it any more."),
     follows(StreamKind::Client, "client.deleted", "It is gone for good, with everything it held."),
     begins(StreamKind::Authorization, "authorization.requested", "A valid authorization request arrived."),
     follows(StreamKind::Authorization, "authorization.subject_attested", "The application said who the person is."),
@@ -82,6 +86,14 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::SigningKey, "signing_key.revoked", "It is neither used nor published any more, and what it signed is void."),
     begins(StreamKind::ApiKey, "api_key.created", "The API key exists."),
     follows(StreamKind::ApiKey, "api_key.revoked", "It is good for nothing any more."),
+    // Used anew after it has expired.
+    EventType {
+        stream: StreamKind::IdempotencyKey,
+        name: "idempotency_key.used",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "A request came with this key, and for a day the key means this request.",
+    },
     begins(StreamKind::Subject, "subject.registered", "The person was attested for the first time."),
     begins(StreamKind::ClientAssertion, "client_assertion.used", "A client assertion authenticated its client, and can't do so again."),
 ];

@@ -21,6 +21,7 @@ use crate::{
         AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp,
         api_key::Role,
         authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
+        client::Registration,
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
     },
     jose::Algorithm,
@@ -46,6 +47,7 @@ macro_rules! wire_names {
     (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
+    (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
@@ -59,6 +61,10 @@ wire_names! {
         SecretRotationCancelled => "client.secret_rotation_cancelled",
         Suspended => "client.suspended",
         Resumed => "client.resumed",
+        Used => "client.used",
+        LeaseExtended => "client.lease_extended",
+        Verified => "client.verified",
+        VerificationWithdrawn => "client.verification_withdrawn",
         Deleted => "client.deleted",
     },
     Authorization {
@@ -97,6 +103,9 @@ wire_names! {
     ApiKey {
         Created => "api_key.created",
         Revoked => "api_key.revoked",
+    },
+    IdempotencyKey {
+        Used => "idempotency_key.used",
     },
     Subject {
         Registered => "subject.registered",
@@ -299,9 +308,19 @@ fn samples() -> Vec<(&'static str, Event)> {
 fn client_samples() -> Vec<(&'static str, Event)> {
     use ClientEvent as E;
     let samples = [
-        ("client/registered", E::Registered { metadata: calendar(), secret: Some(text(SECRET_HASH)) }),
-        ("client/registered.first_party", E::Registered { metadata: workspace(), secret: None }),
-        ("client/registered.minimal", E::Registered { metadata: machine(), secret: None }),
+        ("client/registered", E::registered(calendar(), Some(text(SECRET_HASH)))),
+        ("client/registered.first_party", E::registered(workspace(), None)),
+        ("client/registered.minimal", E::registered(machine(), None)),
+        (
+            "client/registered.by_itself",
+            E::Registered {
+                metadata: calendar(),
+                secret: Some(text(SECRET_HASH)),
+                registration: Registration::Dynamic,
+                lease_until: Some(LATER),
+                registration_access_token: Some(text(SECRET_HASH)),
+            },
+        ),
         ("client/updated", E::Updated { metadata: calendar() }),
         ("client/updated.minimal", E::Updated { metadata: machine() }),
         ("client/secret_rotation_started", E::SecretRotationStarted { secret: text(SECRET_HASH) }),
@@ -309,6 +328,10 @@ fn client_samples() -> Vec<(&'static str, Event)> {
         ("client/secret_rotation_cancelled", E::SecretRotationCancelled {}),
         ("client/suspended", E::Suspended {}),
         ("client/resumed", E::Resumed {}),
+        ("client/used", E::Used {}),
+        ("client/lease_extended", E::LeaseExtended { lease_until: LATER }),
+        ("client/verified", E::Verified {}),
+        ("client/verification_withdrawn", E::VerificationWithdrawn {}),
         ("client/deleted", E::Deleted {}),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
@@ -415,6 +438,15 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("api_key/created.consent", created(Role::Consent, None).into()),
         ("api_key/created.auditor", created(Role::Auditor, None).into()),
         ("api_key/revoked", ApiKeyEvent::Revoked {}.into()),
+        (
+            "idempotency_key/used",
+            IdempotencyKeyEvent::Used {
+                operation: "registerClient".to_owned(),
+                request_hash: "jZae727K08KaOmKSgOaGzww_XVqGr_PKEgIMkjrcbJI".to_owned(),
+                expires_at: LATER,
+            }
+            .into(),
+        ),
         ("subject/registered", SubjectEvent::Registered {}.into()),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]

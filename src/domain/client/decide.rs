@@ -1,8 +1,8 @@
-use super::{Client, ClientCommand, ClientEvent, state::uses_secret};
+use super::{Client, ClientCommand, ClientEvent, Origin};
 use crate::{
     domain::{Decider, Timestamp},
     keys::SecretHash,
-    protocol::ClientMetadata,
+    protocol::{ClientMetadata, Scope},
 };
 
 /// What may happen to a client.
@@ -10,7 +10,7 @@ use crate::{
 pub struct ClientDecider;
 
 /// Why something may not happen to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientRefusal {
     /// The id is taken, perhaps by a client that was deleted.
     #[error("the client id is taken")]
@@ -36,9 +36,21 @@ pub enum ClientRefusal {
     /// There is no second secret.
     #[error("no rotation of the client's secret is underway")]
     NoRotation,
+    /// A client may not give itself these scopes.
+    #[error("a client may not register itself for the scope {0}")]
+    NotSelfRegistrable(Scope),
+    /// It may not do anything.
+    #[error("the client is suspended")]
+    Suspended,
+    /// Somebody of the operator's registered it.
+    #[error("an administrator registered the client, and so vouches for it")]
+    RegisteredByOperator,
 }
 
-use ClientRefusal::{AlreadyExists, Immutable, NeedsSecret, NoRotation, NotASecretClient, NotFound, RotationUnderway};
+use ClientRefusal::{
+    AlreadyExists, Immutable, NeedsSecret, NoRotation, NotASecretClient, NotFound, NotSelfRegistrable, RegisteredByOperator,
+    RotationUnderway,
+};
 
 impl Decider for ClientDecider {
     type State = Client;
@@ -46,17 +58,29 @@ impl Decider for ClientDecider {
     type Event = ClientEvent;
     type Refusal = ClientRefusal;
 
-    fn decide(client: &Client, command: &ClientCommand, _now: Timestamp) -> Result<Vec<ClientEvent>, ClientRefusal> {
+    fn decide(client: &Client, command: &ClientCommand, now: Timestamp) -> Result<Vec<ClientEvent>, ClientRefusal> {
+        // Whose lease is over counts as not existing, for every command but those that clear it away.
+        let existing = || if client.exists(now) { Ok(client) } else { Err(NotFound) };
         match command {
-            ClientCommand::Register { metadata, secret } => register(client, metadata, secret.as_ref()),
-            ClientCommand::Update { metadata } => update(client, metadata),
-            ClientCommand::StartSecretRotation { secret } => start_secret_rotation(client, secret),
-            ClientCommand::CompleteSecretRotation => end_secret_rotation(client, ClientEvent::SecretRotationCompleted {}),
-            ClientCommand::CancelSecretRotation => end_secret_rotation(client, ClientEvent::SecretRotationCancelled {}),
-            ClientCommand::Suspend => Ok(unless(registered(client)?.suspended, ClientEvent::Suspended {})),
-            ClientCommand::Resume => Ok(unless(!registered(client)?.suspended, ClientEvent::Resumed {})),
+            ClientCommand::Register { metadata, secret, origin } => register(client, metadata, secret.as_ref(), origin),
+            ClientCommand::Update { metadata } => update(existing()?, metadata),
+            ClientCommand::UpdateBySelf { metadata, self_registrable } => update_by_self(existing()?, metadata, self_registrable),
+            ClientCommand::Use => Ok(unless(!existing()?.standing.awaits_use(), ClientEvent::Used {})),
+            ClientCommand::ExtendLease { length } => {
+                let lease_until = existing()?.standing.lease_to_come(*length, now);
+                Ok(lease_until.map(|lease_until| ClientEvent::LeaseExtended { lease_until }).into_iter().collect())
+            }
+            ClientCommand::Verify => Ok(unless(existing()?.standing.is_verified(), ClientEvent::Verified {})),
+            ClientCommand::WithdrawVerification => withdraw_verification(existing()?),
+            ClientCommand::StartSecretRotation { secret } => start_secret_rotation(existing()?, secret),
+            ClientCommand::CompleteSecretRotation => end_secret_rotation(existing()?, ClientEvent::SecretRotationCompleted {}),
+            ClientCommand::CancelSecretRotation => end_secret_rotation(existing()?, ClientEvent::SecretRotationCancelled {}),
+            ClientCommand::Suspend => Ok(unless(existing()?.suspended, ClientEvent::Suspended {})),
+            ClientCommand::Resume => Ok(unless(!existing()?.suspended, ClientEvent::Resumed {})),
             ClientCommand::Delete if client.is_deleted() => Ok(vec![]),
-            ClientCommand::Delete => registered(client).map(|_| vec![ClientEvent::Deleted {}]),
+            ClientCommand::Delete if client.is_registered() => Ok(vec![ClientEvent::Deleted {}]),
+            ClientCommand::Delete => Err(NotFound),
+            ClientCommand::DeleteIfLapsed => Ok(unless(!client.is_registered() || client.exists(now), ClientEvent::Deleted {})),
         }
     }
 
@@ -65,23 +89,28 @@ impl Decider for ClientDecider {
     }
 }
 
-fn registered(client: &Client) -> Result<&Client, ClientRefusal> {
-    if client.exists() { Ok(client) } else { Err(NotFound) }
-}
-
 fn unless(is_so: bool, event: ClientEvent) -> Vec<ClientEvent> {
     if is_so { vec![] } else { vec![event] }
 }
 
-fn register(client: &Client, metadata: &ClientMetadata, secret: Option<&SecretHash>) -> Result<Vec<ClientEvent>, ClientRefusal> {
+fn register(
+    client: &Client,
+    metadata: &ClientMetadata,
+    secret: Option<&SecretHash>,
+    origin: &Origin,
+) -> Result<Vec<ClientEvent>, ClientRefusal> {
     // An id that was deleted stays taken: tokens and grants in the log still name it.
-    if client.exists() || client.is_deleted() {
+    if client.is_registered() || client.is_deleted() {
         return Err(AlreadyExists);
     }
-    match (uses_secret(metadata), secret) {
+    match (metadata.uses_secret(), secret) {
         (true, None) => Err(NeedsSecret),
         (false, Some(_)) => Err(NotASecretClient),
-        (true, Some(_)) | (false, None) => Ok(vec![ClientEvent::Registered { metadata: metadata.clone(), secret: secret.cloned() }]),
+        (true, Some(_)) | (false, None) => {
+            let Origin { registration, lease_until, registration_access_token } = origin.clone();
+            let (metadata, secret) = (metadata.clone(), secret.cloned());
+            Ok(vec![ClientEvent::Registered { metadata, secret, registration, lease_until, registration_access_token }])
+        }
     }
 }
 
@@ -97,14 +126,39 @@ fn update(client: &Client, metadata: &ClientMetadata) -> Result<Vec<ClientEvent>
     if metadata.is_public() != current.is_public() {
         return Err(Immutable { field: "token_endpoint_auth_method" });
     }
-    if uses_secret(metadata) && client.secret.is_none() {
+    if metadata.uses_secret() && client.secret.is_none() {
         return Err(NeedsSecret);
     }
     Ok(vec![ClientEvent::Updated { metadata: metadata.clone() }])
 }
 
+fn update_by_self(client: &Client, said: &ClientMetadata, self_registrable: &Scope) -> Result<Vec<ClientEvent>, ClientRefusal> {
+    let current = client.metadata().ok_or(NotFound)?;
+    if client.suspended {
+        return Err(ClientRefusal::Suspended);
+    }
+    // What an administrator gave it, it may keep.
+    let excess = said.scope.difference(&self_registrable.union(&current.scope));
+    if !excess.is_empty() {
+        return Err(NotSelfRegistrable(excess));
+    }
+    let mut events = update(client, &said.clone().with_settings_of(current))?;
+    // What was vouched for is not what it says of itself now.
+    if !events.is_empty() && client.standing.is_verified() && !client.standing.registration().is_by_operator() {
+        events.push(ClientEvent::VerificationWithdrawn {});
+    }
+    Ok(events)
+}
+
+fn withdraw_verification(client: &Client) -> Result<Vec<ClientEvent>, ClientRefusal> {
+    if client.standing.registration().is_by_operator() {
+        return Err(RegisteredByOperator);
+    }
+    Ok(unless(!client.standing.is_verified(), ClientEvent::VerificationWithdrawn {}))
+}
+
 fn start_secret_rotation(client: &Client, secret: &SecretHash) -> Result<Vec<ClientEvent>, ClientRefusal> {
-    if !uses_secret(client.metadata().ok_or(NotFound)?) {
+    if !client.metadata().ok_or(NotFound)?.uses_secret() {
         return Err(NotASecretClient);
     }
     if client.is_rotating() {
@@ -114,5 +168,5 @@ fn start_secret_rotation(client: &Client, secret: &SecretHash) -> Result<Vec<Cli
 }
 
 fn end_secret_rotation(client: &Client, end: ClientEvent) -> Result<Vec<ClientEvent>, ClientRefusal> {
-    if registered(client)?.is_rotating() { Ok(vec![end]) } else { Err(NoRotation) }
+    if client.is_rotating() { Ok(vec![end]) } else { Err(NoRotation) }
 }

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{keys::SecretHash, protocol::ClientMetadata};
+use super::Registration;
+use crate::{domain::Timestamp, keys::SecretHash, protocol::ClientMetadata};
 
 /// What happens to a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +15,15 @@ pub enum ClientEvent {
         /// Its secret, if it authenticates with one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         secret: Option<SecretHash>,
+        /// How it came to be registered.
+        #[serde(default, skip_serializing_if = "Registration::is_usual")]
+        registration: Registration,
+        /// Until when it may go unused; None: for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease_until: Option<Timestamp>,
+        /// What it manages its own registration with (RFC 7592), if it may.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        registration_access_token: Option<SecretHash>,
     },
     /// What is registered about it changed; the whole of it, as it is now.
     #[serde(rename = "client.updated")]
@@ -39,7 +49,30 @@ pub enum ClientEvent {
     /// The suspension is over.
     #[serde(rename = "client.resumed")]
     Resumed {},
+    /// It was used for the first time: its lease is of no matter any more.
+    #[serde(rename = "client.used")]
+    Used {},
+    /// It may go unused for longer.
+    #[serde(rename = "client.lease_extended")]
+    LeaseExtended {
+        /// Until when.
+        lease_until: Timestamp,
+    },
+    /// An administrator vouches for it.
+    #[serde(rename = "client.verified")]
+    Verified {},
+    /// Nobody vouches for it any more.
+    #[serde(rename = "client.verification_withdrawn")]
+    VerificationWithdrawn {},
     /// It is gone for good, with everything it held.
     #[serde(rename = "client.deleted")]
     Deleted {},
+}
+
+impl ClientEvent {
+    /// An administrator registered a client, for good.
+    pub fn registered(metadata: ClientMetadata, secret: Option<SecretHash>) -> Self {
+        let registration = Registration::Administrator;
+        Self::Registered { metadata, secret, registration, lease_until: None, registration_access_token: None }
+    }
 }

@@ -1,9 +1,5 @@
-use super::ClientEvent;
-use crate::{
-    domain::Timestamp,
-    keys::SecretHash,
-    protocol::{ClientAuthenticationMethod, ClientMetadata},
-};
+use super::{ClientEvent, Standing};
+use crate::{domain::Timestamp, keys::SecretHash, protocol::ClientMetadata};
 
 /// A client, folded from its events.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,23 +9,40 @@ pub struct Client {
     pub(super) next_secret: Option<SecretHash>,
     pub(super) suspended: bool,
     pub(super) deleted: bool,
+    pub(super) standing: Standing,
+    registration_access_token: Option<SecretHash>,
     registered_at: Option<Timestamp>,
 }
 
 impl Client {
-    /// Whether it is registered and not deleted.
-    pub fn exists(&self) -> bool {
-        self.metadata.is_some()
+    /// Whether it is registered and neither deleted nor lapsed.
+    pub fn exists(&self, now: Timestamp) -> bool {
+        self.is_registered() && !self.standing.is_lapsed(now)
     }
 
     /// Whether it may be issued anything, and what it holds is valid.
-    pub fn is_active(&self) -> bool {
-        self.exists() && !self.suspended
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.exists(now) && !self.suspended
     }
 
-    /// Whether it exists and is suspended.
+    /// Whether it was registered and not deleted, though its lease may be over: its id is taken.
+    pub fn is_registered(&self) -> bool {
+        self.metadata.is_some()
+    }
+
+    /// Whether it is registered and suspended.
     pub fn is_suspended(&self) -> bool {
-        self.exists() && self.suspended
+        self.is_registered() && self.suspended
+    }
+
+    /// How it came to be and what became of it.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// What is kept of the token that it manages its own registration with, if it may.
+    pub fn registration_access_token(&self) -> Option<&SecretHash> {
+        self.registration_access_token.as_ref()
     }
 
     /// Whether it existed and is gone for good. Its id is never given again.
@@ -50,7 +63,7 @@ impl Client {
     /// The secrets that it may authenticate with now: the current one, then the next one while a rotation is underway.
     /// None for a client whose method is not a secret, even if it had one before.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretHash> {
-        let in_use = self.metadata.as_ref().is_some_and(uses_secret);
+        let in_use = self.metadata.as_ref().is_some_and(ClientMetadata::uses_secret);
         self.secret.iter().chain(&self.next_secret).filter(move |_| in_use)
     }
 
@@ -60,10 +73,12 @@ impl Client {
     }
 
     pub(super) fn evolve(mut self, event: &ClientEvent, at: Timestamp) -> Self {
+        self.standing.evolve(event);
         match event {
-            ClientEvent::Registered { metadata, secret } => {
+            ClientEvent::Registered { metadata, secret, registration_access_token, registration: _, lease_until: _ } => {
                 self.metadata = Some(metadata.clone());
                 self.secret.clone_from(secret);
+                self.registration_access_token.clone_from(registration_access_token);
                 self.registered_at = Some(at);
             }
             ClientEvent::Updated { metadata } => self.metadata = Some(metadata.clone()),
@@ -72,16 +87,10 @@ impl Client {
             ClientEvent::SecretRotationCancelled {} => self.next_secret = None,
             ClientEvent::Suspended {} => self.suspended = true,
             ClientEvent::Resumed {} => self.suspended = false,
+            ClientEvent::Used {} | ClientEvent::LeaseExtended { .. } | ClientEvent::Verified {} | ClientEvent::VerificationWithdrawn {} => {
+            }
             ClientEvent::Deleted {} => return Self { deleted: true, registered_at: self.registered_at, ..Self::default() },
         }
         self
-    }
-}
-
-/// Whether the registered method is a secret.
-pub(super) fn uses_secret(metadata: &ClientMetadata) -> bool {
-    match metadata.token_endpoint_auth_method {
-        ClientAuthenticationMethod::ClientSecretBasic | ClientAuthenticationMethod::ClientSecretPost => true,
-        ClientAuthenticationMethod::None | ClientAuthenticationMethod::PrivateKeyJwt => false,
     }
 }

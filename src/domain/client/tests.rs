@@ -2,13 +2,16 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::json;
 
 use super::{
-    ClientCommand::{self, CancelSecretRotation, CompleteSecretRotation, Delete, Register, Resume, StartSecretRotation, Suspend, Update},
+    ClientCommand::{
+        self, CancelSecretRotation, CompleteSecretRotation, Delete, DeleteIfLapsed, ExtendLease, Register, Resume, StartSecretRotation,
+        Suspend, Update, UpdateBySelf, Use, Verify, WithdrawVerification,
+    },
     *,
 };
 use crate::{
-    domain::{Decider, Timestamp, testing::Spec},
+    domain::{Decider, Seconds, Timestamp, testing::Spec},
     keys::SecretHash,
-    protocol::ClientMetadata,
+    protocol::{ClientMetadata, Scope},
 };
 
 const METHODS: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
@@ -27,13 +30,34 @@ fn with_method(method: &str) -> ClientMetadata {
     metadata("third_party", method, "App")
 }
 
+fn scope(text: &str) -> Scope {
+    text.parse().expect("a scope")
+}
+
 fn secret(text: &str) -> SecretHash {
     serde_json::from_value(json!(text)).expect("a hash is a string")
 }
 
 fn registered(method: &str) -> ClientEvent {
     let secret = method.starts_with("client_secret").then(|| secret("first"));
-    ClientEvent::Registered { metadata: with_method(method), secret }
+    ClientEvent::registered(with_method(method), secret)
+}
+
+fn register(metadata: ClientMetadata, secret: Option<SecretHash>) -> ClientCommand {
+    Register { metadata, secret, origin: Origin::default() }
+}
+
+/// When the lease of a client ends that registered itself.
+const END: Timestamp = Timestamp(1_000_000);
+
+fn by_itself() -> ClientEvent {
+    ClientEvent::Registered {
+        metadata: with_method("none"),
+        secret: None,
+        registration: Registration::Dynamic,
+        lease_until: Some(END),
+        registration_access_token: Some(secret("token")),
+    }
 }
 
 fn rotating() -> [ClientEvent; 2] {
@@ -51,36 +75,32 @@ fn secrets(client: &Client) -> Vec<SecretHash> {
 #[test]
 fn a_client_is_registered_with_its_secret() {
     Spec::<ClientDecider>::given([])
-        .when(Register { metadata: with_method("client_secret_basic"), secret: Some(secret("first")) })
+        .when(register(with_method("client_secret_basic"), Some(secret("first"))))
         .then([registered("client_secret_basic")]);
 }
 
 #[test]
 fn a_client_id_is_registered_once() {
-    Spec::<ClientDecider>::given([registered("none")])
-        .when(Register { metadata: with_method("none"), secret: None })
-        .then_refused(ClientRefusal::AlreadyExists);
+    Spec::<ClientDecider>::given([registered("none")]).when(register(with_method("none"), None)).then_refused(ClientRefusal::AlreadyExists);
 }
 
 #[test]
 fn the_id_of_a_deleted_client_stays_taken() {
     Spec::<ClientDecider>::given([registered("none"), ClientEvent::Deleted {}])
-        .when(Register { metadata: with_method("none"), secret: None })
+        .when(register(with_method("none"), None))
         .then_refused(ClientRefusal::AlreadyExists);
 }
 
 #[test]
 fn a_client_that_authenticates_with_a_secret_is_not_registered_without_one() {
-    Spec::<ClientDecider>::given([])
-        .when(Register { metadata: with_method("client_secret_post"), secret: None })
-        .then_refused(ClientRefusal::NeedsSecret);
+    Spec::<ClientDecider>::given([]).when(register(with_method("client_secret_post"), None)).then_refused(ClientRefusal::NeedsSecret);
 }
 
 #[test]
 fn a_client_that_uses_no_secret_is_not_registered_with_one() {
     for method in ["none", "private_key_jwt"] {
         Spec::<ClientDecider>::given([])
-            .when(Register { metadata: with_method(method), secret: Some(secret("first")) })
+            .when(register(with_method(method), Some(secret("first"))))
             .then_refused(ClientRefusal::NotASecretClient);
     }
 }
@@ -202,7 +222,7 @@ fn suspending_and_resuming_are_recorded_once() {
 #[test]
 fn a_suspended_client_exists_and_is_not_active() {
     let client = fold([registered("none"), ClientEvent::Suspended {}]);
-    assert!(client.exists() && client.is_suspended() && !client.is_active());
+    assert!(client.exists(END) && client.is_suspended() && !client.is_active(END));
 }
 
 #[test]
@@ -214,7 +234,7 @@ fn deleting_is_recorded_once() {
 #[test]
 fn a_deleted_client_holds_nothing_but_its_dates() {
     let client = fold(rotating().into_iter().chain([ClientEvent::Suspended {}, ClientEvent::Deleted {}]));
-    assert!(!client.exists() && !client.is_active() && !client.is_suspended() && client.is_deleted());
+    assert!(!client.exists(END) && !client.is_registered() && !client.is_active(END) && !client.is_suspended() && client.is_deleted());
     assert_eq!((client.metadata(), secrets(&client), client.registered_at()), (None, vec![], Some(Timestamp(7))));
 }
 
@@ -222,11 +242,150 @@ fn a_deleted_client_holds_nothing_but_its_dates() {
 fn nothing_can_be_asked_of_a_client_that_is_not_there() {
     let update = Update { metadata: with_method("none") };
     let start = StartSecretRotation { secret: secret("second") };
-    for command in [update, start, CompleteSecretRotation, CancelSecretRotation, Suspend, Resume] {
+    let by_self = UpdateBySelf { metadata: with_method("none"), self_registrable: scope("openid profile") };
+    let others = [Use, ExtendLease { length: Seconds(10) }, Verify, WithdrawVerification];
+    for command in [update, by_self, start, CompleteSecretRotation, CancelSecretRotation, Suspend, Resume].into_iter().chain(others) {
         Spec::<ClientDecider>::given([]).when(command.clone()).then_refused(ClientRefusal::NotFound);
+        Spec::<ClientDecider>::given([by_itself()]).at(END).when(command.clone()).then_refused(ClientRefusal::NotFound);
         Spec::<ClientDecider>::given([registered("none"), ClientEvent::Deleted {}]).when(command).then_refused(ClientRefusal::NotFound);
     }
     Spec::<ClientDecider>::given([]).when(Delete).then_refused(ClientRefusal::NotFound);
+}
+
+#[test]
+fn a_client_that_registered_itself_remembers_how_it_came_to_be() {
+    let origin = Origin { registration: Registration::Dynamic, lease_until: Some(END), registration_access_token: Some(secret("token")) };
+    let command = Register { metadata: with_method("none"), secret: None, origin };
+    Spec::<ClientDecider>::given([]).when(command).then([by_itself()]);
+    let client = fold([by_itself()]);
+    assert_eq!(client.registration_access_token(), Some(&secret("token")));
+    let standing = client.standing();
+    assert_eq!((standing.registration(), standing.lease_until(), standing.is_used()), (Registration::Dynamic, Some(END), false));
+}
+
+#[test]
+fn a_client_that_was_never_used_lapses_when_its_lease_ends() {
+    let client = fold([by_itself()]);
+    let before = Timestamp(END.0 - 1);
+    assert!(client.exists(before) && client.is_active(before));
+    assert!(!client.exists(END) && !client.is_active(END) && client.is_registered() && !client.is_deleted());
+}
+
+#[test]
+fn the_first_use_is_recorded_once_and_ends_the_lease() {
+    Spec::<ClientDecider>::given([by_itself()]).when(Use).then([ClientEvent::Used {}]);
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Used {}]).at(END).when(Use).then_nothing();
+    assert!(fold([by_itself(), ClientEvent::Used {}]).is_active(END));
+}
+
+#[test]
+fn the_use_of_a_client_without_a_lease_is_not_recorded() {
+    Spec::<ClientDecider>::given([registered("none")]).when(Use).then_nothing();
+    assert!(fold([registered("none")]).is_active(Timestamp(i64::MAX)));
+}
+
+#[test]
+fn a_lease_is_extended_when_half_of_it_is_over() {
+    let length = Seconds(1000);
+    let extend = || ExtendLease { length };
+    let half = Timestamp(END.0 / 2);
+    Spec::<ClientDecider>::given([by_itself()]).at(half).when(extend()).then_nothing();
+    let later = Timestamp(half.0 + 1000);
+    Spec::<ClientDecider>::given([by_itself()])
+        .at(later)
+        .when(extend())
+        .then([ClientEvent::LeaseExtended { lease_until: later.plus(length) }]);
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Used {}]).at(later).when(extend()).then_nothing();
+    Spec::<ClientDecider>::given([registered("none")]).when(extend()).then_nothing();
+}
+
+#[test]
+fn only_a_lapsed_client_is_cleared_away() {
+    Spec::<ClientDecider>::given([by_itself()]).when(DeleteIfLapsed).then_nothing();
+    Spec::<ClientDecider>::given([by_itself()]).at(END).when(DeleteIfLapsed).then([ClientEvent::Deleted {}]);
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Used {}]).at(END).when(DeleteIfLapsed).then_nothing();
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Deleted {}]).at(END).when(DeleteIfLapsed).then_nothing();
+    Spec::<ClientDecider>::given([]).at(END).when(DeleteIfLapsed).then_nothing();
+    Spec::<ClientDecider>::given([by_itself()]).at(END).when(Delete).then([ClientEvent::Deleted {}]);
+}
+
+#[test]
+fn the_id_of_a_lapsed_client_stays_taken() {
+    Spec::<ClientDecider>::given([by_itself()])
+        .at(END)
+        .when(register(with_method("none"), None))
+        .then_refused(ClientRefusal::AlreadyExists);
+}
+
+#[test]
+fn an_administrator_vouches_for_a_client_and_takes_it_back() {
+    Spec::<ClientDecider>::given([by_itself()]).when(Verify).then([ClientEvent::Verified {}]);
+    let vouched_for = [by_itself(), ClientEvent::Verified {}];
+    Spec::<ClientDecider>::given(vouched_for.clone()).at(END).when(Verify).then_nothing();
+    Spec::<ClientDecider>::given(vouched_for.clone()).when(WithdrawVerification).then([ClientEvent::VerificationWithdrawn {}]);
+    Spec::<ClientDecider>::given([by_itself()]).when(WithdrawVerification).then_nothing();
+    assert!(fold(vouched_for).standing().is_verified() && !fold([by_itself()]).standing().is_verified());
+}
+
+#[test]
+fn whoever_an_administrator_registered_is_vouched_for() {
+    assert!(fold([registered("none")]).standing().is_verified());
+    Spec::<ClientDecider>::given([registered("none")]).when(Verify).then_nothing();
+    Spec::<ClientDecider>::given([registered("none")]).when(WithdrawVerification).then_refused(ClientRefusal::RegisteredByOperator);
+}
+
+fn says(name: &str, scopes: &str) -> ClientCommand {
+    let metadata = ClientMetadata { scope: scope(scopes), ..metadata("third_party", "none", name) };
+    UpdateBySelf { metadata, self_registrable: scope("openid") }
+}
+
+#[test]
+fn rfc7592_2_2_what_a_client_says_of_itself_is_replaced_and_what_administrators_decide_stays() {
+    let decided = ClientMetadata {
+        required_scope: scope("openid profile"),
+        refresh_grace: Some(Seconds(3)),
+        client_uri: Some("https://app.example".to_owned()),
+        ..with_method("none")
+    };
+    let expected = ClientMetadata { required_scope: scope("openid"), scope: scope("openid"), client_uri: None, ..decided.clone() };
+    let expected = ClientMetadata { client_name: "App 2".to_owned(), ..expected };
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Updated { metadata: decided }])
+        .when(says("App 2", "openid"))
+        .then([ClientEvent::Updated { metadata: expected }]);
+}
+
+#[test]
+fn a_client_gives_itself_no_scope_that_it_may_not_register_but_keeps_what_it_was_given() {
+    Spec::<ClientDecider>::given([by_itself()])
+        .when(says("App", "openid profile email"))
+        .then_refused(ClientRefusal::NotSelfRegistrable(scope("email")));
+    Spec::<ClientDecider>::given([by_itself()]).when(says("App", "openid profile")).then_nothing();
+}
+
+#[test]
+fn a_client_that_changes_what_it_says_is_not_vouched_for_any_more() {
+    let renamed = ClientEvent::Updated { metadata: metadata("third_party", "none", "App 2") };
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Verified {}])
+        .when(says("App 2", "openid profile"))
+        .then([renamed, ClientEvent::VerificationWithdrawn {}]);
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Verified {}]).when(says("App", "openid profile")).then_nothing();
+}
+
+#[test]
+fn a_suspended_client_changes_nothing_about_itself() {
+    Spec::<ClientDecider>::given([by_itself(), ClientEvent::Suspended {}])
+        .when(says("App 2", "openid"))
+        .then_refused(ClientRefusal::Suspended);
+}
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    (0..100_000_i64).prop_map(Timestamp)
+}
+
+fn by_itself_until(metadata: ClientMetadata, until: Timestamp) -> ClientCommand {
+    let secret = metadata.uses_secret().then(|| secret("first"));
+    let origin = Origin { registration: Registration::Dynamic, lease_until: Some(until), registration_access_token: None };
+    Register { metadata, secret, origin }
 }
 
 fn any_command() -> impl Strategy<Value = ClientCommand> {
@@ -236,7 +395,14 @@ fn any_command() -> impl Strategy<Value = ClientCommand> {
     };
     let any_secret = || "[a-c]".prop_map(|text| secret(&text));
     prop_oneof![
-        3 => (any_metadata(), prop::option::of(any_secret())).prop_map(|(metadata, secret)| Register { metadata, secret }),
+        3 => (any_metadata(), prop::option::of(any_secret())).prop_map(|(metadata, secret)| register(metadata, secret)),
+        2 => (any_metadata(), any_time()).prop_map(|(metadata, until)| by_itself_until(metadata, until)),
+        1 => any_metadata().prop_map(|metadata| UpdateBySelf { metadata, self_registrable: scope("openid profile") }),
+        1 => Just(Use),
+        1 => (0..100_u32).prop_map(|seconds| ExtendLease { length: Seconds(seconds) }),
+        1 => Just(Verify),
+        1 => Just(WithdrawVerification),
+        1 => Just(DeleteIfLapsed),
         3 => any_metadata().prop_map(|metadata| Update { metadata }),
         3 => any_secret().prop_map(|secret| StartSecretRotation { secret }),
         2 => Just(CompleteSecretRotation),
@@ -256,12 +422,25 @@ proptest! {
             for event in ClientDecider::decide(&client, &command, Timestamp(0)).unwrap_or_default() {
                 client = ClientDecider::evolve(client, &event, Timestamp(0));
             }
-            prop_assert!(!(before.is_deleted() && client.exists()), "a deleted client came back");
+            prop_assert!(!(before.is_deleted() && client.is_registered()), "a deleted client came back");
             if let (Some(was), Some(is)) = (before.metadata(), client.metadata()) {
                 prop_assert_eq!((was.client_type, was.is_public()), (is.client_type, is.is_public()));
             }
-            let by_secret = client.metadata().is_some_and(state::uses_secret);
+            let by_secret = client.metadata().is_some_and(ClientMetadata::uses_secret);
             prop_assert_eq!(client.secrets().next().is_some(), by_secret);
+        }
+    }
+
+    #[test]
+    fn a_lapsed_client_never_exists_again(commands in vec((any_command(), any_time()), 0..40)) {
+        let (mut client, mut now, mut lapsed) = (Client::default(), Timestamp(0), false);
+        for (command, passed) in commands {
+            now = Timestamp(now.0 + passed.0 / 10);
+            lapsed |= client.is_registered() && !client.exists(now);
+            for event in ClientDecider::decide(&client, &command, now).unwrap_or_default() {
+                client = ClientDecider::evolve(client, &event, now);
+            }
+            prop_assert!(!(lapsed && (client.exists(now) || client.is_active(now))), "a lapsed client came back");
         }
     }
 }
