@@ -3,7 +3,12 @@
 //! [`Engine`] is both sides of the model without HTTP: what the offline commands work on. [`Service`] puts the API in
 //! front of it, and the tasks beside it.
 
-use std::{env, fmt, fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    env, fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::TryStreamExt;
 use grantlog_api::{
@@ -106,7 +111,7 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
         Ok(text) => Ok(MasterKey::from_base64(&text)?),
         Err(env::VarError::NotUnicode(_)) => Err(BootError::MasterKeyVariable),
         Err(env::VarError::NotPresent) => {
-            let path = config.master_key_file.clone().unwrap_or_else(|| config.data_dir.join(MASTER_KEY_FILE));
+            let path = master_key_path(config);
             // A new key would not open an old vault: say what is missing, rather than that something does not fit.
             if config.data_dir.join(VAULT_FILE).exists() && !path.exists() {
                 return Err(BootError::MasterKeyLost { path: path.display().to_string() });
@@ -114,6 +119,11 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
             Ok(MasterKey::load_or_create(&path)?)
         }
     }
+}
+
+/// The file of the master key, unless it comes from the environment.
+pub fn master_key_path(config: &Config) -> PathBuf {
+    config.master_key_file.clone().unwrap_or_else(|| config.data_dir.join(MASTER_KEY_FILE))
 }
 
 /// Both sides of the model over one data directory, which is locked as long as it is open.
@@ -139,7 +149,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Box::new(Authority::new(config.settings(), outside, vault, master_key, runner.live()));
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live()));
         Ok(Self { authority, store, runner })
     }
 

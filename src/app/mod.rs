@@ -27,7 +27,7 @@ use crate::{
         idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
         subject::SubjectDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -96,14 +96,14 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(settings: Settings, outside: Outside, vault: Vault, key_directory: Arc<dyn KeyDirectory>) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
+            seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            seeds: SeedMaker::new(master_key),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),

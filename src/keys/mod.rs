@@ -15,4 +15,4 @@ pub use secret_hash::{SecretHash, SecretHasher};
 pub use seed::{Seed, SeedMaker};
 pub use signing::{KeyDirectory, SigningKeyEntry, VerifyingKeys, jwk_set, published_at, signs_at, verifying};
 pub use token::{AccessTokenRef, CodeRef, RefreshTokenRef, Secret, TokenCodec, api_key, client_secret, parse_api_key};
-pub use vault::{RegisteredSubject, Vault, VaultError};
+pub use vault::{LastingKey, RegisteredSubject, Vault, VaultError};

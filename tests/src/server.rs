@@ -94,7 +94,7 @@ impl TestServer {
         let live = runner.live();
         let outside =
             Outside { store: shared, clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(1)), visibility: live.clone() };
-        let authority = Authority::new(settings, outside, vault, &master_key, live.clone());
+        let authority = Authority::new(settings, outside, vault, live.clone());
         let context = Context::system();
         authority.ensure_signing_keys(&context).await.expect("keys are made");
         let mut keys = BTreeMap::new();

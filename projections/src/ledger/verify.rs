@@ -232,6 +232,14 @@ impl Check<'_> {
     async fn finish(mut self) -> Result<Verified, Flaw> {
         let events = self.edge.size();
         if let Some(checkpoint) = self.signed.get(self.next) {
+            if let Some(Stored { differs_at, event, tile, .. }) = &self.stored {
+                let (end, size) = (self.edge.size(), checkpoint.size);
+                let what = format!(
+                    "this is not the event that was hashed: its leaf hash is {event}, and was {tile}; and the log ends at position {end}, before \
+                     the checkpoint of size {size}"
+                );
+                return Err(Flaw::at(*differs_at, what));
+            }
             return Err(Flaw::at(
                 position_of(events),
                 format!("it is missing: the log ends before it, and a checkpoint was signed for {} events", checkpoint.size),
