@@ -289,7 +289,7 @@ mod tests {
 
     /// The tree that RFC 6962 §2.1.3 draws.
     #[test]
-    fn rfc6962_2_1_3_the_example_has_the_proofs_that_it_lists() {
+    fn rfc6962_2_1_1_the_example_of_the_rfc_has_the_proofs_that_it_lists() {
         let d: Vec<Hash> = (0..7).map(leaf).collect();
         let (g, h, i, j) = (node_hash(&d[0], &d[1]), node_hash(&d[2], &d[3]), node_hash(&d[4], &d[5]), d[6]);
         let (k, l) = (node_hash(&g, &h), node_hash(&i, &j));
