@@ -55,7 +55,7 @@ impl Edge {
             }
             let hashes = &mut self.levels[usize::from(level)];
             hashes.push(hash);
-            if hashes.len() < WIDTH as usize {
+            if (hashes.len() as u64) < WIDTH {
                 break;
             }
             let hashes = std::mem::take(hashes);
@@ -176,7 +176,7 @@ fn split(range: &Range<u64>) -> u64 {
 
 /// The largest power of two that is smaller than a number, which is 2 at least.
 fn largest_power_below(number: u64) -> u64 {
-    1 << (63 - (number - 1).leading_zeros())
+    1 << (number - 1).ilog2()
 }
 
 /// The hash of the tree over a range, as such ranges come up in trees: they begin at a multiple of the power of two that is not
