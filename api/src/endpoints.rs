@@ -4,7 +4,7 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, signing_keys},
+    admin::{api_keys, clients, grants, organizations, signing_keys, subjects},
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
@@ -44,6 +44,14 @@ use crate::{
         tiles::checkpoint,
         tiles::entries,
         tiles::hashes,
+        subjects::revoke_all_grants,
+        subjects::end_sessions,
+        subjects::leave_organization,
+        organizations::read_policy,
+        organizations::set_policy,
+        organizations::list,
+        organizations::read,
+        organizations::disconnect,
         clients::register,
         clients::list,
         clients::read,
@@ -101,6 +109,14 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::POST, checkpoints::COLLECTION, checkpoints::create)
         .route(Method::GET, proofs::INCLUSION, proofs::inclusion)
         .route(Method::GET, proofs::CONSISTENCY, proofs::consistency)
+        .with(Route::new(Method::DELETE, grants::COLLECTION, subjects::revoke_all_grants).unlimited())
+        .with(Route::new(Method::DELETE, subjects::SESSIONS, subjects::end_sessions).unlimited())
+        .with(Route::new(Method::DELETE, subjects::MEMBERSHIP, subjects::leave_organization).unlimited())
+        .with(Route::new(Method::GET, organizations::POLICY, organizations::read_policy).unlimited())
+        .with(Route::new(Method::PUT, organizations::POLICY, organizations::set_policy).unlimited())
+        .with(Route::new(Method::GET, organizations::COLLECTION, organizations::list).unlimited())
+        .with(Route::new(Method::GET, organizations::ITEM, organizations::read).unlimited())
+        .with(Route::new(Method::DELETE, organizations::ITEM, organizations::disconnect).unlimited())
         .route(Method::POST, clients::COLLECTION, clients::register)
         .route(Method::GET, clients::COLLECTION, clients::list)
         .route(Method::GET, clients::ITEM, clients::read)

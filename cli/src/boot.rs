@@ -270,6 +270,7 @@ impl fmt::Debug for Service {
 fn tasks(app: &App, store: &Arc<SqliteStore>, limits: Arc<Limits>, metrics: Metrics) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(rotate_aged_keys(app.clone()));
+    tasks.spawn(enforce_pending(app.clone()));
     tasks.spawn(drop_expired_hints(app.clone()));
     tasks.spawn(limits::housekeeping(limits, MINUTE));
     tasks.spawn(metrics.upkeep(METRICS_UPKEEP));
@@ -284,6 +285,18 @@ async fn rotate_aged_keys(app: App) {
         match app.authority.rotate_aged_signing_keys(&Context::system()).await {
             Ok(made) => made.iter().for_each(|kid| tracing::info!(kid, "a signing key was made")),
             Err(error) => tracing::error!(%error, "the signing keys can't be rotated"),
+        }
+    }
+}
+
+/// Takes up what was interrupted: grants that an organization or a change of roles cut off and that are not revoked. The
+/// first time is at once.
+async fn enforce_pending(app: App) {
+    let mut minutes = interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        if let Err(error) = app.authority.enforce_pending(&Context::system(), &*app.live).await {
+            tracing::error!(%error, "what is cut off can't be revoked; it is tried again");
         }
     }
 }

@@ -22,7 +22,7 @@ use grantlog_api::{
 };
 use grantlog_core::{
     app::{Settings, clock::SystemClock},
-    domain::Seconds,
+    domain::{Seconds, subject::RoleChangeEffect},
     ledger::{NoteSigner, VerifierKey, is_origin},
     protocol::ScopeToken,
 };
@@ -58,6 +58,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Authorization requests and consent.
     pub authorization: Authorization,
+    /// People whose roles change.
+    pub subjects: Subjects,
     /// Signing keys.
     pub signing_keys: SigningKeys,
     /// How much of what is let in.
@@ -100,6 +102,14 @@ pub struct Authorization {
     pub acr_values_supported: Vec<String>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+}
+
+/// People whose roles change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Subjects {
+    /// What a change of somebody's roles or memberships, said by the application, does to their grants.
+    pub on_role_change: RoleChangeEffect,
 }
 
 /// Signing keys. Times are seconds.
@@ -199,6 +209,7 @@ impl Default for Config {
             scopes: standard_scopes(),
             tokens: Tokens::default(),
             authorization: Authorization::default(),
+            subjects: Subjects::default(),
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
@@ -225,6 +236,12 @@ impl Default for Tokens {
 impl Default for Authorization {
     fn default() -> Self {
         Self { request_lifetime: 600, acr_values_supported: Vec::new(), remember_offline_access: false }
+    }
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self { on_role_change: RoleChangeEffect::Narrow }
     }
 }
 
@@ -394,6 +411,7 @@ impl Config {
             id_token_lifetime: Seconds(self.tokens.id_token_lifetime),
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
+            on_role_change: self.subjects.on_role_change,
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
         }

@@ -19,7 +19,9 @@ use grantlog_core::{
         client::{ClientEvent, Registration},
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber},
         machine_token::MachineTokenEvent,
+        organization::{ChangeNumber, OrganizationEvent},
         signing_key::SigningKeyEvent,
+        subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
     },
     jose::Algorithm,
     keys::SecretHash,
@@ -294,6 +296,8 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
             (StreamId::new(StreamKind::SigningKey, &number.to_string()), event.into())
         }),
         1 => (0..3_u8, any_api_key_event()).prop_map(|(number, event)| (ApiKeyId(uuid(number)).stream(), event.into())),
+        3 => any_organization_event().prop_map(|event| (acme().stream(), event.into())),
+        3 => (0..3_u8, any_subject_event()).prop_map(|(number, event)| (subject(number).stream(), event.into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
         1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),
     ]
@@ -314,6 +318,42 @@ fn any_client_event() -> impl Strategy<Value = ClientEvent> {
         1 => Just(ClientEvent::Verified {}),
         1 => Just(ClientEvent::VerificationWithdrawn {}),
         1 => Just(ClientEvent::Deleted {}),
+    ]
+}
+
+pub(crate) fn acme() -> OrganizationId {
+    OrganizationId("acme".into())
+}
+
+/// Sets a policy of this mode for third-party clients.
+pub(crate) fn policy_set(mode: &str) -> OrganizationEvent {
+    OrganizationEvent::PolicySet { policy: serde_json::from_value(json!({"third_party": {"mode": mode}})).unwrap() }
+}
+
+fn any_organization_event() -> impl Strategy<Value = OrganizationEvent> {
+    prop_oneof![
+        Just(policy_set("none_allowed")),
+        Just(policy_set("all_allowed")),
+        (0..3_u8).prop_map(|number| OrganizationEvent::ClientDisconnected { client_id: client(number) }),
+        (0..5_u32).prop_map(|change| OrganizationEvent::Enforced { change: ChangeNumber(change) }),
+    ]
+}
+
+fn any_effect() -> impl Strategy<Value = RoleChangeEffect> {
+    prop_oneof![Just(RoleChangeEffect::Keep), Just(RoleChangeEffect::Narrow), Just(RoleChangeEffect::Revoke)]
+}
+
+pub(crate) fn roles_set(roles: &[&str], effect: RoleChangeEffect) -> SubjectEvent {
+    let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+    SubjectEvent::RolesSet { organization_id: Some(acme()), roles, effect }
+}
+
+fn any_subject_event() -> impl Strategy<Value = SubjectEvent> {
+    prop_oneof![
+        Just(SubjectEvent::Registered {}),
+        any_effect().prop_map(|effect| roles_set(&["editor"], effect)),
+        any_effect().prop_map(|effect| SubjectEvent::LeftOrganization { organization_id: acme(), effect }),
+        (0..5_u32).prop_map(|change| SubjectEvent::Enforced { change: SubjectChange(change) }),
     ]
 }
 
@@ -366,6 +406,8 @@ fn any_grant_event() -> impl Strategy<Value = GrantEvent> {
         1 => Just(GrantEvent::RefreshTokenReplayed { family: FamilyNumber(0), generation: Generation(0) }),
         1 => (0..5_u32).prop_map(move |token| GrantEvent::AccessTokenRevoked { token: TokenNumber(token), reason }),
         1 => (0..3_u32).prop_map(move |family| GrantEvent::FamilyEnded { family: FamilyNumber(family), reason }),
+        1 => any_scope().prop_map(move |scope| GrantEvent::Narrowed { scope, reason }),
+        1 => Just(GrantEvent::SessionsEnded { reason }),
         1 => Just(GrantEvent::Revoked { reason }),
     ]
 }

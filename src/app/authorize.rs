@@ -395,6 +395,7 @@ impl Authority {
                 claims: attested.claims.clone(),
             },
             code_expires_at: self.now().plus(self.settings.code_lifetime),
+            cut_off: self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?,
         };
         let grant_id = self.record_consent(context, consent).await?;
         self.execute_authorization(context, id, AuthorizationCommand::Complete { grant_id }).await
@@ -403,12 +404,18 @@ impl Authority {
     async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, UseCaseError<AuthorizeRefusal>> {
         let slot = grant_reservation::stream_of(consent.subject, &consent.client_id, consent.organization_id.as_ref());
         let mut grant_id = self.reserve_grant(context, &slot, None).await?;
-        for _ in 0..3 {
+        for _ in 0..4 {
             let command = GrantCommand::RecordConsent(Box::new(consent.clone()));
             match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {
                 Ok(_) => return Ok(grant_id),
                 // A revoked grant stays revoked: the next consent opens another.
                 Err(UseCaseError::Refused(GrantRefusal::Revoked)) => grant_id = self.reserve_grant(context, &slot, Some(grant_id)).await?,
+                // Disconnected for everyone, or left, since it was opened: what was allowed then is not taken up again.
+                Err(UseCaseError::Refused(GrantRefusal::CutOff)) => {
+                    if let Some(cut_off) = consent.cut_off {
+                        self.end_grant(context, grant_id, cut_off.reason).await?;
+                    }
+                }
                 // Interrupted long ago: its code would have expired since.
                 Err(UseCaseError::Refused(_)) => {
                     return Err(UseCaseError::Refused(AuthorizeRefusal::Authorization(AuthorizationRefusal::Expired)));
@@ -437,7 +444,9 @@ impl Authority {
         let slot = grant_reservation::stream_of(attested.subject, &parameters.client_id, attested.organization_id.as_ref());
         let Some(grant_id) = self.reservations.load(&self.outside, &slot).await?.grant_id() else { return Ok(Scope::default()) };
         let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
-        Ok(if grant.is_open() { grant.consented().clone() } else { Scope::default() })
+        let cut_off = self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?;
+        let is_over = !grant.is_open() || cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at));
+        Ok(if is_over { Scope::default() } else { grant.consented().clone() })
     }
 
     /// Whether consent must be asked, and why; None while nobody is attested.

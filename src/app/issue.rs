@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Authority, Context, Trouble, UseCaseError, authenticate_client::AuthenticatedClient};
 use crate::{
     domain::{
-        GrantId, MachineTokenId, Seconds, Timestamp,
+        GrantId, MachineTokenId, OrganizationId, Seconds, Timestamp,
         authorization::Authentication,
         grant::{Family, Grant, GrantCommand, GrantRefusal, Issue, Issued, RedeemCode, Refresh, issued},
         machine_token::MachineTokenCommand,
@@ -76,6 +76,7 @@ impl Authority {
     ) -> Result<IssuedTokens, UseCaseError<OAuthError>> {
         require_grant_type(client, GrantType::AuthorizationCode)?;
         let code = self.codec.parse_code(code).ok_or_else(|| UseCaseError::Refused(worded(GrantRefusal::Unknown)))?;
+        self.refuse_cut_off(client, code.grant_id).await?;
         let command = GrantCommand::RedeemCode(RedeemCode {
             authorization_id: code.authorization_id,
             client_id: client.id.clone(),
@@ -101,6 +102,7 @@ impl Authority {
         require_grant_type(client, GrantType::RefreshToken)?;
         let presented =
             self.codec.parse_refresh_token(refresh_token).ok_or_else(|| UseCaseError::Refused(worded(GrantRefusal::Unknown)))?;
+        self.refuse_cut_off(client, presented.grant_id).await?;
         let command = GrantCommand::Refresh(Refresh {
             client_id: client.id.clone(),
             family: presented.family,
@@ -162,7 +164,7 @@ impl Authority {
                     iat: now.as_seconds(),
                     jti: reference.to_string(),
                     scope: scope.to_string(),
-                    org_id: None,
+                    org_id: client.metadata.organization_id.as_ref().map(|organization| &*organization.0),
                     auth_time: None,
                     acr: None,
                     amr: &[],
@@ -172,6 +174,23 @@ impl Authority {
         };
         // OAuth 2.1 §4.2.2: no refresh token.
         Ok(IssuedTokens { access_token, expires_in: lifetime, scope, refresh_token: None, id_token: None })
+    }
+
+    /// Nothing is issued under a grant that is cut off, even before it is revoked.
+    async fn refuse_cut_off(&self, client: &AuthenticatedClient, grant_id: GrantId) -> Result<(), UseCaseError<OAuthError>> {
+        let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
+        let (Some(subject), Some(client_id)) = (grant.subject(), grant.client_id()) else { return Ok(()) };
+        // What another client presents is refused with other words.
+        if *client_id != client.id {
+            return Ok(());
+        }
+        let organization_id = grant.organization_id();
+        let reasons = self.organization_reasons(organization_id, client_id, &client.metadata).await?;
+        let cut_off = self.cut_off(subject, client_id, organization_id).await?;
+        if reasons.is_empty() && !cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at)) {
+            return Ok(());
+        }
+        Err(invalid_grant("the organization does not allow the client any more"))
     }
 
     fn issue_for(&self, client: &AuthenticatedClient) -> Issue {
@@ -225,7 +244,8 @@ impl Authority {
             }
         };
         let id_token = if token.scope.contains("openid") {
-            Some(self.id_token(client, &sub, family, token.scope, &access_token, id_token_for, now).await?)
+            let organization_id = grant.organization_id();
+            Some(self.id_token(client, &sub, organization_id, family, token.scope, &access_token, id_token_for, now).await?)
         } else {
             None
         };
@@ -242,6 +262,7 @@ impl Authority {
         &self,
         client: &AuthenticatedClient,
         sub: &str,
+        organization_id: Option<&OrganizationId>,
         family: &Family,
         scope: &Scope,
         access_token: &Secret,
@@ -261,6 +282,9 @@ impl Authority {
             ("auth_time".to_owned(), Value::from(auth_time.as_seconds())),
             ("at_hash".to_owned(), Value::from(algorithm.half_hash(access_token.expose().as_bytes()))),
         ]);
+        if let Some(organization_id) = organization_id {
+            claims.insert("org_id".to_owned(), Value::from(&*organization_id.0));
+        }
         if let Some(acr) = acr {
             claims.insert("acr".to_owned(), Value::from(acr.as_str()));
         }

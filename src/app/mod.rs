@@ -9,12 +9,15 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod directory;
 pub mod idempotency;
 pub mod issue;
 pub mod ledger_keys;
+pub mod organizations;
 pub mod recognise;
 pub mod revoke;
 pub mod signing_keys;
+pub mod subjects;
 
 use std::sync::Arc;
 
@@ -22,10 +25,18 @@ pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider,
+        Seconds,
+        api_key::ApiKeyDecider,
+        authorization::AuthorizationDecider,
+        client::ClientDecider,
+        client_assertion::ClientAssertionDecider,
+        grant::GrantDecider,
+        grant_reservation::GrantReservationDecider,
+        idempotency_key::IdempotencyKeyDecider,
+        machine_token::MachineTokenDecider,
+        organization::OrganizationDecider,
+        signing_key::SigningKeyDecider,
+        subject::{RoleChangeEffect, SubjectDecider},
     },
     keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
@@ -53,6 +64,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// What a change of somebody's roles or memberships does to their grants.
+    pub on_role_change: RoleChangeEffect,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -85,6 +98,7 @@ pub struct Authority {
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
     idempotency_keys: Streams<IdempotencyKeyDecider>,
+    organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
@@ -114,6 +128,7 @@ impl Authority {
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
             idempotency_keys: Streams::new(1_000),
+            organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
-    signing_key::SigningKeyEvent, subject::SubjectEvent,
+    organization::OrganizationEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -29,6 +29,8 @@ pub enum Event {
     ApiKey(ApiKeyEvent),
     /// Of an idempotency key.
     IdempotencyKey(IdempotencyKeyEvent),
+    /// Of an organization.
+    Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
     /// Of a client assertion.
@@ -120,6 +122,7 @@ catalog! {
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
     IdempotencyKey: IdempotencyKeyEvent,
+    Organization: OrganizationEvent,
     Subject: SubjectEvent,
     ClientAssertion: ClientAssertionEvent,
 }

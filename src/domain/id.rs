@@ -86,6 +86,13 @@ impl fmt::Display for ClientId {
 #[serde(transparent)]
 pub struct OrganizationId(pub Arc<str>);
 
+impl OrganizationId {
+    /// The stream that says which clients may work in it.
+    pub fn stream(&self) -> StreamId {
+        StreamId::new(StreamKind::Organization, &self.0)
+    }
+}
+
 /// What a stream is about. The wire name is the part of a stream's name before its first dash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamKind {
@@ -105,6 +112,8 @@ pub enum StreamKind {
     ApiKey,
     /// An idempotency key that was used.
     IdempotencyKey,
+    /// An organization of the application's: which clients may work in it.
+    Organization,
     /// A person.
     Subject,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
@@ -122,6 +131,7 @@ impl StreamKind {
         Self::SigningKey,
         Self::ApiKey,
         Self::IdempotencyKey,
+        Self::Organization,
         Self::Subject,
         Self::ClientAssertion,
     ];
@@ -137,6 +147,7 @@ impl StreamKind {
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
             Self::IdempotencyKey => "idempotency_key",
+            Self::Organization => "organization",
             Self::Subject => "subject",
             Self::ClientAssertion => "client_assertion",
         }

@@ -13,6 +13,7 @@ pub mod grant_reservation;
 pub mod id;
 pub mod idempotency_key;
 pub mod machine_token;
+pub mod organization;
 pub mod sealed;
 pub mod signing_key;
 pub mod subject;

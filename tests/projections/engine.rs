@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use grantlog_core::{
     app::{Authority, Context, Outside, Settings, clock::ManualClock, entropy::SystemEntropy},
-    domain::{Seconds, StreamId, Timestamp},
+    domain::{Seconds, StreamId, Timestamp, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, SqliteStore, StoreError},
 };
@@ -88,6 +88,7 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
+        on_role_change: RoleChangeEffect::Narrow,
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),
     }

@@ -14,7 +14,7 @@ use grantlog_core::{
         clock::{Clock, ManualClock},
         entropy::SeededEntropy,
     },
-    domain::{Seconds, Timestamp, api_key::Role},
+    domain::{Seconds, Timestamp, api_key::Role, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     ledger::NoteSigner,
     store::{EventStore, MemoryStore},
@@ -84,24 +84,28 @@ impl TestServer {
         adjust(&mut settings);
         let mut edge = edge_settings();
         adjust_edge(&mut edge);
-        let store = MemoryStore::new();
-        let shared: Arc<dyn EventStore> = Arc::new(store.clone());
         // 2026-03-03T14:00:00Z
         let clock = ManualClock::at(Timestamp(1_772_546_400_000));
         let master_key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").expect("32 bytes");
         let vault = Vault::in_memory(&master_key).expect("a vault in memory opens");
-        let runner = LiveRunner::start(shared.clone(), LiveOptions::default(), |_| {}).await.expect("an empty log is read");
-        let live = runner.live();
-        let outside =
-            Outside { store: shared, clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(1)), visibility: live.clone() };
-        let authority = Authority::new(settings, outside, vault, live.clone());
-        let context = Context::system();
+        let mut server = Self::over(MemoryStore::new(), clock, vault, settings, edge, 1).await;
+        let (authority, context) = (&server.app.authority, Context::system());
         authority.ensure_signing_keys(&context).await.expect("keys are made");
-        let mut keys = BTreeMap::new();
         for role in [Role::Admin, Role::Consent, Role::ResourceServer, Role::Auditor] {
             let (_, key) = authority.create_api_key(&context, role.as_str(), role, None).await.expect("an API key is made");
-            keys.insert(role.as_str(), key.expose().to_owned());
+            server.keys.insert(role.as_str(), key.expose().to_owned());
         }
+        server
+    }
+
+    /// A server over what another one left.
+    async fn over(store: MemoryStore, clock: ManualClock, vault: Vault, settings: Settings, edge: EdgeSettings, seed: u64) -> Self {
+        let shared: Arc<dyn EventStore> = Arc::new(store.clone());
+        let runner = LiveRunner::start(shared.clone(), LiveOptions::default(), |_| {}).await.expect("the log is read");
+        let live = runner.live();
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let outside = Outside { store: shared, clock: Arc::new(clock.clone()), entropy, visibility: live.clone() };
+        let authority = Authority::new(settings, outside, vault, live.clone());
         let signer = NoteSigner::new("auth.example.com", authority.ensure_ledger_key().await.expect("a key is made")).expect("it signs");
         let options = LedgerOptions {
             file: None,
@@ -116,7 +120,19 @@ impl TestServer {
         let app = Arc::new(Inner { authority, live, ledger: ledger.ledger(), limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };
         let site = endpoints::site(app.clone(), Metrics::detached(), options).expect("the document is JSON");
-        Self { site, app, store, clock, keys, runner, ledger }
+        Self { site, app, store, clock, keys: BTreeMap::new(), runner, ledger }
+    }
+
+    /// Another server over the same log and the same vault: nothing else of this one is left.
+    pub async fn restart(self) -> Self {
+        let Self { site: _, app, store, clock, keys, runner, ledger } = self;
+        ledger.shutdown().await;
+        runner.shutdown().await;
+        let authority = &app.authority;
+        // A seed of its own: the numbers drawn before are not drawn again.
+        let (vault, settings, edge) = (authority.vault().clone(), authority.settings.clone(), app.edge.clone());
+        let server = Self::over(store, clock, vault, settings, edge, 2).await;
+        Self { keys, ..server }
     }
 
     /// The issuer identifier.
@@ -201,6 +217,7 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::from(["urn:example:silver".to_owned(), "urn:example:gold".to_owned()]),
         remember_offline_access: false,
+        on_role_change: RoleChangeEffect::Narrow,
         key_publication_lead: Seconds(3_600),
         key_rotation_interval: Seconds(90 * 86_400),
     }

@@ -3,7 +3,9 @@
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
+pub mod organizations;
 pub mod signing_keys;
+pub mod subjects;
 
 use grantlog_core::domain::api_key::Role;
 

@@ -5,12 +5,15 @@
 
 mod api_keys;
 mod clients;
+mod connected;
 mod digest;
 mod grants;
 mod machine_tokens;
+mod organizations;
 mod pool;
 mod signing_keys;
 mod state;
+mod subjects;
 mod sweep;
 mod verdict;
 
@@ -23,13 +26,13 @@ use std::{
 };
 
 pub use api_keys::ApiKeyView;
-pub use clients::{ClientPage, ClientView, InvalidCursor};
+pub use clients::{ClientFilter, ClientPage, ClientView, InvalidCursor};
+pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
 use grantlog_core::{
     domain::{
         ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
-        client::Registration,
         grant::{FamilyNumber, Generation},
     },
     keys::{KeyDirectory, SigningKeyEntry},
@@ -127,15 +130,9 @@ impl Live {
     }
 
     /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with; only
-    /// those of one way of registration, if one is named. Lapsed ones are left out.
-    pub fn clients(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-        registration: Option<Registration>,
-        now: Timestamp,
-    ) -> Result<ClientPage, InvalidCursor> {
-        self.read().clients.page(after, limit, registration, now)
+    /// those that are asked for. Lapsed ones are left out.
+    pub fn clients(&self, after: Option<&str>, limit: usize, filter: &ClientFilter, now: Timestamp) -> Result<ClientPage, InvalidCursor> {
+        self.read().clients.page(after, limit, filter, now)
     }
 
     /// The clients whose lease is over, and that nobody has cleared away yet.

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, StreamId, StreamKind, Timestamp},
+    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId, Timestamp},
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,10 @@ use super::{
     digest::Digest,
     grants::{Grants, Surroundings},
     machine_tokens::MachineTokens,
+    organizations::Organizations,
     pool::Pool,
     signing_keys::SigningKeys,
+    subjects::Subjects,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -50,12 +52,14 @@ impl Fact {
 impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
-            StreamKind::Client | StreamKind::Grant | StreamKind::MachineToken | StreamKind::SigningKey | StreamKind::ApiKey => {}
-            StreamKind::Authorization
-            | StreamKind::GrantReservation
-            | StreamKind::IdempotencyKey
-            | StreamKind::Subject
-            | StreamKind::ClientAssertion => {
+            StreamKind::Client
+            | StreamKind::Grant
+            | StreamKind::MachineToken
+            | StreamKind::SigningKey
+            | StreamKind::ApiKey
+            | StreamKind::Organization
+            | StreamKind::Subject => {}
+            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -84,6 +88,8 @@ pub struct State {
     unreadable: u64,
     pub(super) clients: Clients,
     pub(super) grants: Grants,
+    pub(super) organizations: Organizations,
+    pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
     pub(super) signing_keys: SigningKeys,
@@ -141,7 +147,7 @@ impl State {
             }
             Event::Grant(event) => {
                 let Ok(grant_id) = stream.key().parse::<GrantId>() else { return self.unreadable += 1 };
-                let mut around = Surroundings { time: at.time, clients: &self.clients, pool: &mut self.pool };
+                let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
             Event::MachineToken(event) => {
@@ -153,11 +159,12 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
-            Event::Authorization(_)
-            | Event::GrantReservation(_)
-            | Event::IdempotencyKey(_)
-            | Event::Subject(_)
-            | Event::ClientAssertion(_) => {}
+            Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
+            Event::Subject(event) => {
+                let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
+                self.subjects.apply(subject, event, at);
+            }
+            Event::Authorization(_) | Event::GrantReservation(_) | Event::IdempotencyKey(_) | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -175,11 +182,9 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
-            StreamKind::Authorization
-            | StreamKind::GrantReservation
-            | StreamKind::IdempotencyKey
-            | StreamKind::Subject
-            | StreamKind::ClientAssertion => {}
+            StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
+            StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
+            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {}
         }
     }
 

@@ -17,12 +17,16 @@ fn full() -> State {
         protocol::AccessTokenFormat::Opaque,
     };
 
-    use crate::testing::{after, machine_issued, machine_token};
+    use grantlog_core::domain::subject::RoleChangeEffect;
+
+    use crate::testing::{acme, after, machine_issued, machine_token, policy_set, roles_set, subject};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &acme().stream(), policy_set("none_allowed"))
+        .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
@@ -30,7 +34,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (2, "50750e84441684e7b68a64f65141e4ce864a299ecb094438ac86b8de5eaeecb7"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (3, "903a170dd05362ff2e28650fea11eb8b5d2095f73d4868ed126041e47e0285a6"));
 }
 
 #[test]

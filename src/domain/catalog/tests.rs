@@ -23,6 +23,8 @@ use crate::{
         authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
         client::Registration,
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
+        organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
+        subject::{RoleChangeEffect, SubjectChange},
     },
     jose::Algorithm,
     protocol::{AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, Scope},
@@ -48,6 +50,7 @@ macro_rules! wire_names {
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
     (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
+    (@pattern Organization $variant:ident) => { Event::Organization(OrganizationEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
@@ -86,6 +89,8 @@ wire_names! {
         RefreshTokenReplayed => "grant.refresh_token_replayed",
         AccessTokenRevoked => "grant.access_token_revoked",
         FamilyEnded => "grant.family_ended",
+        Narrowed => "grant.narrowed",
+        SessionsEnded => "grant.sessions_ended",
         Revoked => "grant.revoked",
     },
     GrantReservation {
@@ -107,8 +112,16 @@ wire_names! {
     IdempotencyKey {
         Used => "idempotency_key.used",
     },
+    Organization {
+        PolicySet => "organization.policy_set",
+        ClientDisconnected => "organization.client_disconnected",
+        Enforced => "organization.enforced",
+    },
     Subject {
         Registered => "subject.registered",
+        RolesSet => "subject.roles_set",
+        LeftOrganization => "subject.left_organization",
+        Enforced => "subject.enforced",
     },
     ClientAssertion {
         Used => "client_assertion.used",
@@ -143,6 +156,17 @@ fn client() -> ClientId {
 
 fn organization() -> OrganizationId {
     OrganizationId("acme".into())
+}
+
+fn policy() -> OrganizationPolicy {
+    OrganizationPolicy {
+        first_party: ClientRule { mode: RuleMode::NoneAllowed, ..ClientRule::default() },
+        third_party: ClientRule { mode: RuleMode::Restricted, clients: [client()].into(), hosts: ["chat.example.com".to_owned()].into() },
+    }
+}
+
+fn roles() -> BTreeSet<String> {
+    ["editor".to_owned(), "owner".to_owned()].into()
 }
 
 fn sealed() -> Sealed {
@@ -408,7 +432,12 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/access_token_revoked", E::AccessTokenRevoked { token, reason: RevocationReason::RequestedByClient }),
         ("grant/family_ended", E::FamilyEnded { family, reason: RevocationReason::RefreshTokenReplayed }),
         ("grant/family_ended.code_replayed", E::FamilyEnded { family, reason: RevocationReason::CodeReplayed }),
+        ("grant/narrowed", E::Narrowed { scope: scope("openid"), reason: RevocationReason::RolesChanged }),
+        ("grant/sessions_ended", E::SessionsEnded { reason: RevocationReason::SessionsEnded }),
         ("grant/revoked", E::Revoked { reason: RevocationReason::Disconnected }),
+        ("grant/revoked.organization_policy", E::Revoked { reason: RevocationReason::OrganizationPolicy }),
+        ("grant/revoked.organization_disconnected", E::Revoked { reason: RevocationReason::OrganizationDisconnected }),
+        ("grant/revoked.left_organization", E::Revoked { reason: RevocationReason::LeftOrganization }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }
@@ -447,7 +476,28 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             }
             .into(),
         ),
+        ("organization/policy_set", OrganizationEvent::PolicySet { policy: policy() }.into()),
+        ("organization/policy_set.minimal", OrganizationEvent::PolicySet { policy: OrganizationPolicy::default() }.into()),
+        ("organization/client_disconnected", OrganizationEvent::ClientDisconnected { client_id: client() }.into()),
+        ("organization/enforced", OrganizationEvent::Enforced { change: ChangeNumber(1) }.into()),
         ("subject/registered", SubjectEvent::Registered {}.into()),
+        (
+            "subject/roles_set",
+            SubjectEvent::RolesSet { organization_id: Some(organization()), roles: roles(), effect: RoleChangeEffect::Narrow }.into(),
+        ),
+        (
+            "subject/roles_set.minimal",
+            SubjectEvent::RolesSet { organization_id: None, roles: BTreeSet::new(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        (
+            "subject/left_organization",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Revoke }.into(),
+        ),
+        (
+            "subject/left_organization.minimal",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        ("subject/enforced", SubjectEvent::Enforced { change: SubjectChange(1) }.into()),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]
 }

@@ -1,6 +1,6 @@
 use super::{
-    CodeBinding, FamilyNumber, Generation, Grant, GrantCommand, GrantEvent, Issue, RecordConsent, RedeemCode, Refresh, RevocationReason,
-    Revoke, RevokeToken, TokenNumber, TokenRef,
+    CodeBinding, EndSessions, FamilyNumber, Generation, Grant, GrantCommand, GrantEvent, Issue, Narrow, RecordConsent, RedeemCode, Refresh,
+    RevocationReason, Revoke, RevokeToken, TokenNumber, TokenRef,
     state::{Code, CodeState, Family, RefreshToken},
 };
 use crate::{
@@ -21,6 +21,9 @@ pub enum GrantRefusal {
     /// The grant is over; a new consent needs a new grant.
     #[error("the grant was revoked")]
     Revoked,
+    /// The grant is over, though that is not recorded yet: end it, then open another.
+    #[error("the grant was cut off")]
+    CutOff,
     /// The request is so old that its code may have been issued and forgotten.
     #[error("the authorization request is too old to be answered")]
     TooLate,
@@ -73,6 +76,8 @@ impl Decider for GrantDecider {
             GrantCommand::RedeemCode(command) => redeem_code(grant, command, now),
             GrantCommand::Refresh(command) => refresh(grant, command, now),
             GrantCommand::RevokeToken(command) => revoke_token(grant, command, now),
+            GrantCommand::Narrow(command) => Ok(narrow_grant(grant, command, now)),
+            GrantCommand::EndSessions(command) => Ok(end_sessions(grant, command, now)),
             GrantCommand::Revoke(command) => Ok(revoke(grant, command)),
         }
     }
@@ -97,6 +102,9 @@ fn record_consent(grant: &Grant, command: &RecordConsent) -> Decision {
     }
     if grant.is_revoked() {
         return Err(GrantRefusal::Revoked);
+    }
+    if command.cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at)) {
+        return Err(GrantRefusal::CutOff);
     }
     // RFC 6749 §4.1.2: a code is used once. The code of a request is derived from it, so it is issued once.
     if grant.may_have_forgotten(command.authorization_id) {
@@ -285,6 +293,28 @@ fn is_live(grant: &Grant, token: TokenRef, now: Timestamp) -> bool {
             is_known && grant.is_family_live(family, now)
         }
     }
+}
+
+fn narrow_grant(grant: &Grant, command: &Narrow, now: Timestamp) -> Vec<GrantEvent> {
+    let scope = grant.consented().difference(&command.lost);
+    if !grant.is_open() || scope == *grant.consented() {
+        return Vec::new();
+    }
+    if scope.is_empty() {
+        return revoke(grant, &Revoke { reason: command.reason });
+    }
+    let reason = command.reason;
+    let empty = grant.live_families(now).filter(|(_, family)| family.scope().intersection(&scope).is_empty());
+    let mut events: Vec<_> = empty.map(|(family, _)| GrantEvent::FamilyEnded { family, reason }).collect();
+    let carry_more = grant.live_access_tokens(now).filter(|(_, carried)| !carried.is_subset(&scope));
+    events.extend(carry_more.map(|(token, _)| GrantEvent::AccessTokenRevoked { token, reason }));
+    events.push(GrantEvent::Narrowed { scope, reason });
+    events
+}
+
+fn end_sessions(grant: &Grant, command: &EndSessions, now: Timestamp) -> Vec<GrantEvent> {
+    let is_connected = grant.is_open() && (grant.live_families(now).next().is_some() || grant.has_redeemable_code(now));
+    if is_connected { vec![GrantEvent::SessionsEnded { reason: command.reason }] } else { Vec::new() }
 }
 
 fn revoke(grant: &Grant, command: &Revoke) -> Vec<GrantEvent> {

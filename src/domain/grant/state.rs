@@ -30,6 +30,7 @@ struct Parties {
     subject: SubjectId,
     client_id: ClientId,
     organization_id: Option<OrganizationId>,
+    opened_at: Timestamp,
 }
 
 /// A code that was issued.
@@ -69,9 +70,10 @@ pub(super) struct RefreshToken {
     pub(super) expires_at: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct AccessToken {
     family: FamilyNumber,
+    scope: Scope,
     expires_at: Timestamp,
 }
 
@@ -152,6 +154,27 @@ impl Grant {
         self.parties.as_ref().and_then(|parties| parties.organization_id.as_ref())
     }
 
+    /// Whether it existed at this time already.
+    pub fn was_opened_by(&self, time: Timestamp) -> bool {
+        self.parties.as_ref().is_some_and(|parties| parties.opened_at <= time)
+    }
+
+    /// The families of which something can be used now.
+    pub(super) fn live_families(&self, now: Timestamp) -> impl Iterator<Item = (FamilyNumber, &Family)> {
+        self.families.iter().filter(move |(number, _)| self.is_family_live(**number, now)).map(|(number, family)| (*number, family))
+    }
+
+    /// The access tokens that can be used now, with what they carry.
+    pub(super) fn live_access_tokens(&self, now: Timestamp) -> impl Iterator<Item = (TokenNumber, &Scope)> {
+        let live = self.access_tokens.iter().filter(move |(number, _)| self.is_access_token_live(**number, now));
+        live.map(|(number, token)| (*number, &token.scope))
+    }
+
+    /// Whether a code was issued that can be redeemed now.
+    pub(super) fn has_redeemable_code(&self, now: Timestamp) -> bool {
+        self.codes.values().any(|code| matches!(code.state, CodeState::Issued(_)) && now < code.expires_at)
+    }
+
     /// A family, for as long as it is remembered: a day longer than its last token lives.
     pub fn family(&self, family: FamilyNumber) -> Option<&Family> {
         self.families.get(&family)
@@ -187,7 +210,7 @@ impl Grant {
         match event {
             GrantEvent::Opened { subject, client_id, organization_id } => {
                 let (subject, client_id, organization_id) = (*subject, client_id.clone(), organization_id.clone());
-                self.parties = Some(Parties { subject, client_id, organization_id });
+                self.parties = Some(Parties { subject, client_id, organization_id, opened_at: at });
             }
             GrantEvent::Consented { authorization_id: _, scope, reason: _, shown: _ } => {
                 self.consented = self.consented.union(scope);
@@ -203,10 +226,11 @@ impl Grant {
                     *replayed = true;
                 }
             }
-            GrantEvent::AccessTokenIssued { token, family, scope: _, audience: _, format: _, expires_at } => {
+            GrantEvent::AccessTokenIssued { token, family, scope, audience: _, format: _, expires_at } => {
                 self.forget(at);
                 self.next_token = self.next_token.max(token.successor());
-                self.access_tokens.insert(*token, AccessToken { family: *family, expires_at: *expires_at });
+                let token_of_family = AccessToken { family: *family, scope: scope.clone(), expires_at: *expires_at };
+                self.access_tokens.insert(*token, token_of_family);
                 self.prolong(*family, *expires_at);
             }
             GrantEvent::RefreshTokenIssued { family, expires_at } => {
@@ -221,6 +245,8 @@ impl Grant {
                 self.access_tokens.remove(token);
             }
             GrantEvent::FamilyEnded { family, reason } => self.end_family(*family, *reason),
+            GrantEvent::Narrowed { scope, reason: _ } => self.narrow(scope, at),
+            GrantEvent::SessionsEnded { reason } => self.end_sessions(*reason, at),
             GrantEvent::Revoked { reason } => self.end(*reason),
         }
         self
@@ -257,8 +283,36 @@ impl Grant {
         }
     }
 
+    /// Cuts everything back to this scope. A code that nothing is left of is over.
+    fn narrow(&mut self, scope: &Scope, at: Timestamp) {
+        self.consented = self.consented.intersection(scope);
+        for code in self.codes.values_mut() {
+            if let CodeState::Issued(binding) = &mut code.state {
+                let left = binding.scope.intersection(scope);
+                if left.is_empty() {
+                    code.expires_at = code.expires_at.min(at);
+                }
+                binding.scope = left;
+            }
+        }
+        for family in self.families.values_mut() {
+            family.scope = family.scope.intersection(scope);
+        }
+    }
+
+    fn end_sessions(&mut self, reason: RevocationReason, at: Timestamp) {
+        for code in self.codes.values_mut().filter(|code| matches!(code.state, CodeState::Issued(_))) {
+            code.expires_at = code.expires_at.min(at);
+        }
+        self.end_families(reason);
+    }
+
     fn end(&mut self, reason: RevocationReason) {
         self.revoked = true;
+        self.end_families(reason);
+    }
+
+    fn end_families(&mut self, reason: RevocationReason) {
         self.access_tokens.clear();
         for family in self.families.values_mut() {
             family.ended.get_or_insert(reason);

@@ -81,6 +81,7 @@ pub(super) fn consent(number: u128, text: &str, code_expires_at: Timestamp) -> R
         shown: None,
         binding: binding(text),
         code_expires_at,
+        cut_off: None,
     }
 }
 
@@ -263,6 +264,22 @@ mod consent {
     #[test]
     fn a_revoked_grant_takes_no_new_consent() {
         when_consent(code_given().and([revoked()]), consent(2, "openid", expiry())).then_refused(GrantRefusal::Revoked);
+    }
+
+    #[test]
+    fn a_grant_that_was_cut_off_takes_no_new_consent() {
+        let opened_at_9 = || Given::given([]).at(seconds(9)).and([opened(), consented(1, "openid"), code_issued(1, binding("openid"))]);
+        let cut_off_at = |second| Some(CutOff { at: seconds(second), reason: RevocationReason::OrganizationDisconnected });
+        let after = |second| RecordConsent { cut_off: cut_off_at(second), ..consent(2, "openid", expiry()) };
+        for second in [9, 10] {
+            when_consent(opened_at_9(), after(second)).then_refused(GrantRefusal::CutOff);
+        }
+        when_consent(opened_at_9(), after(8)).then([consented(2, "openid"), code_issued(2, binding("openid"))]);
+        // The code of a request that was answered before stays its answer.
+        when_consent(opened_at_9(), RecordConsent { cut_off: cut_off_at(10), ..consent(1, "openid", expiry()) }).then_nothing();
+        // One that is opened now was not there to be cut off.
+        let first = RecordConsent { cut_off: cut_off_at(10), ..consent(1, "openid", expiry()) };
+        when_consent(Given::given([]), first).then([opened(), consented(1, "openid"), code_issued(1, binding("openid"))]);
     }
 
     #[test]
@@ -733,5 +750,112 @@ mod memory {
         let found = issued(&events).unwrap();
         assert_eq!((found.token, found.family, found.scope), (TokenNumber(1), FAMILY, &scope("openid")));
         assert_eq!(issued(&[refresh_replayed(0, 0)]), None);
+    }
+}
+
+mod narrowing {
+    use super::*;
+
+    const REASON: RevocationReason = RevocationReason::RolesChanged;
+
+    fn when_lost(given: Given, lost: &str) -> Outcome<GrantDecider> {
+        given.when(GrantCommand::Narrow(Narrow { lost: scope(lost), reason: REASON }))
+    }
+
+    fn narrowed(text: &str) -> GrantEvent {
+        GrantEvent::Narrowed { scope: scope(text), reason: REASON }
+    }
+
+    fn token_revoked(token: u32) -> GrantEvent {
+        GrantEvent::AccessTokenRevoked { token: TokenNumber(token), reason: REASON }
+    }
+
+    #[test]
+    fn what_is_lost_is_taken_from_consent_and_from_tokens_that_carry_it() {
+        when_lost(two_families_given(), "email").then([token_revoked(0), narrowed("offline_access openid")]);
+        let grant = two_families_given().and([token_revoked(0), narrowed("offline_access openid")]).state();
+        assert_eq!(grant.consented(), &scope("offline_access openid"));
+        assert!(grant.is_access_token_live(TokenNumber(1), seconds(1)));
+    }
+
+    #[test]
+    fn later_refreshes_carry_only_what_remains() {
+        let given = || family_given().and([token_revoked(0), narrowed("offline_access openid")]).at(seconds(1));
+        when_refresh(given(), refresh(0, 0)).then([rotated(0, 1, seconds(1)), access(1, 0, "offline_access openid", seconds(1))]);
+        when_refresh(given(), Refresh { scope: Some(scope("email")), ..refresh(0, 0) }).then_refused(GrantRefusal::ScopeExceeded);
+    }
+
+    #[test]
+    fn a_code_that_is_on_its_way_is_narrowed_too() {
+        let start = Timestamp::default();
+        let given = code_given().and([narrowed("offline_access openid")]);
+        when_redeem(given, redeem(1)).then([code_redeemed(1, 0), access(0, 0, "offline_access openid", start), refresh_issued(0, start)]);
+        let nothing_left = with_code(binding("email")).and([narrowed("openid")]);
+        when_redeem(nothing_left, redeem(1)).then_refused(GrantRefusal::Expired);
+    }
+
+    #[test]
+    fn a_family_of_which_nothing_remains_ends() {
+        let email_alone = with_code(binding("email")).and([code_redeemed(1, 0), access(0, 0, "email", Timestamp::default())]);
+        when_lost(email_alone, "email").then([ended(0, REASON), token_revoked(0), narrowed("offline_access openid")]);
+    }
+
+    #[test]
+    fn a_grant_of_which_nothing_remains_is_revoked() {
+        when_lost(family_given(), "email offline_access openid profile").then([GrantEvent::Revoked { reason: REASON }]);
+    }
+
+    #[test]
+    fn losing_what_one_never_had_changes_nothing() {
+        when_lost(family_given(), "profile").then_nothing();
+        when_lost(family_given().and([revoked()]), "email").then_nothing();
+        when_lost(Given::given([]), "email").then_nothing();
+    }
+
+    #[test]
+    fn what_was_lost_comes_back_by_consent() {
+        let given = family_given().and([narrowed("offline_access openid"), consented(2, "email")]);
+        assert_eq!(given.state().consented(), &scope("email offline_access openid"));
+    }
+}
+
+mod sessions {
+    use super::*;
+
+    const REASON: RevocationReason = RevocationReason::SessionsEnded;
+
+    fn when_ended(given: Given) -> Outcome<GrantDecider> {
+        given.when(GrantCommand::EndSessions(EndSessions { reason: REASON }))
+    }
+
+    fn sessions_ended() -> GrantEvent {
+        GrantEvent::SessionsEnded { reason: REASON }
+    }
+
+    #[test]
+    fn every_family_ends_and_the_consent_stays() {
+        when_ended(two_families_given()).then([sessions_ended()]);
+        let after = || two_families_given().and([sessions_ended()]);
+        let grant = after().state();
+        assert!(grant.is_open() && !grant.is_access_token_live(TokenNumber(0), seconds(1)));
+        assert_eq!(grant.consented(), &scope("email offline_access openid"));
+        for family in [0, 1] {
+            when_refresh(after(), refresh(family, 0)).then_refused(GrantRefusal::Ended);
+        }
+        when_consent(after(), consent(3, "openid", seconds(60))).then([consented(3, "openid"), code_issued(3, binding("openid"))]);
+    }
+
+    #[test]
+    fn a_code_that_is_on_its_way_starts_no_session() {
+        when_ended(code_given()).then([sessions_ended()]);
+        when_redeem(code_given().and([sessions_ended()]), redeem(1)).then_refused(GrantRefusal::Expired);
+    }
+
+    #[test]
+    fn where_nothing_is_connected_nothing_happens() {
+        when_ended(Given::given([])).then_nothing();
+        when_ended(family_given().and([sessions_ended()])).then_nothing();
+        when_ended(family_given().and([revoked()])).then_nothing();
+        when_ended(family_given().at(seconds(200_000))).then_nothing();
     }
 }
