@@ -240,7 +240,7 @@ mod tests {
     fn what_is_no_note_is_refused() {
         let good = signer("a", 1).sign("text\n");
         for bad in [
-            "".to_owned(),
+            String::new(),
             "text\n".to_owned(),
             good.trim_end().to_owned(),
             good.replace("\u{2014} a ", "\u{2014} a  "),

@@ -289,6 +289,7 @@ mod tests {
 
     /// The tree that RFC 6962 §2.1.3 draws.
     #[test]
+    #[expect(clippy::many_single_char_names, reason = "the nodes are called so there")]
     fn rfc6962_2_1_1_the_example_of_the_rfc_has_the_proofs_that_it_lists() {
         let d: Vec<Hash> = (0..7).map(leaf).collect();
         let (g, h, i, j) = (node_hash(&d[0], &d[1]), node_hash(&d[2], &d[3]), node_hash(&d[4], &d[5]), d[6]);
@@ -363,8 +364,8 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn rfc9162_2_1_3_2_a_proof_holds_for_its_leaf_alone(size in 1..1200_u64, at in any::<prop::sample::Index>(), bit in 0..256_usize) {
-            let index = at.index(size as usize) as u64;
+        fn rfc9162_2_1_3_2_a_proof_holds_for_its_leaf_alone(size in 1..1200_usize, at in any::<prop::sample::Index>(), bit in 0..256_usize) {
+            let (index, size) = (at.index(size) as u64, size as u64);
             let mut tree = Grown::to(size);
             let top = tree.edge.root();
             let mut proof = inclusion(index, size, &mut tree).expect("a proof");
@@ -376,8 +377,8 @@ mod tests {
         }
 
         #[test]
-        fn rfc9162_2_1_4_2_a_tree_with_another_leaf_is_not_a_continuation(to in 2..1200_u64, at in any::<prop::sample::Index>()) {
-            let from = 1 + at.index(to as usize - 1) as u64;
+        fn rfc9162_2_1_4_2_a_tree_with_another_leaf_is_not_a_continuation(to in 2..1200_usize, at in any::<prop::sample::Index>()) {
+            let (from, to) = (1 + at.index(to - 1) as u64, to as u64);
             let mut forked = Edge::default();
             for index in 0..to {
                 forked.push(leaf(if index == from - 1 { 5_000 } else { index }));

@@ -11,7 +11,7 @@ use crate::Failure;
 
 /// The variable with the key of an auditor.
 const API_KEY: &str = "GRANTLOG_API_KEY";
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// More than a bundle can have: 256 entries of 65,535 bytes, each after two.
 const MOST: usize = 17 << 20;
 /// How many checkpoints are asked for at once.

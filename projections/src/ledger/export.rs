@@ -75,8 +75,8 @@ pub async fn export(reader: &LedgerReader, directory: &Path, mut progress: impl 
             progress((tile.index * ledger::WIDTH).saturating_add(tile.width.into()), newest.size);
         }
     }
-    let keys: String = reader.keys().await?.iter().map(|key| format!("{key}\n")).collect();
-    out.write(KEYS, keys.as_bytes())?;
+    let keys: Vec<String> = reader.keys().await?.iter().map(ToString::to_string).collect();
+    out.write(KEYS, (keys.join("\n") + "\n").as_bytes())?;
     let mut lines = Vec::new();
     for checkpoint in &checkpoints {
         serde_json::to_writer(&mut lines, &PublishedCheckpoint::of(checkpoint))

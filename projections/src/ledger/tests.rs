@@ -333,6 +333,8 @@ async fn tiles_end_where_the_newest_checkpoint_does() {
     }
 }
 
+type Edit<'a> = &'a dyn Fn(&mut Recorded);
+
 /// What the whole point is: nobody changes the log unseen, and the event is named.
 #[tokio::test]
 async fn every_change_is_found_and_the_first_event_that_it_touches_is_named() {
@@ -350,7 +352,7 @@ async fn every_change_is_found_and_the_first_event_that_it_touches_is_named() {
             events[at] = Arc::new(event);
             events
         };
-        let edits: [(&str, &dyn Fn(&mut Recorded)); 9] = [
+        let edits: [(&str, Edit<'_>); 9] = [
             ("data", &|event| event.event.data = r#"{"a":1}"#.into()),
             ("white space", &|event| event.event.data = "{ }".into()),
             ("actor", &|event| event.event.actor = "systen".into()),
