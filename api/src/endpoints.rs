@@ -4,12 +4,12 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, organizations, signing_keys, subjects},
+    admin::{api_keys, clients, grants, organizations, resource_servers, signing_keys, subjects},
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
     ledger::{checkpoints, proofs, tiles},
-    oauth::{authorization, authorization_response, introspection, metadata, revocation, token},
+    oauth::{authorization, authorization_response, introspection, metadata, protected_resource, revocation, token},
     oidc::{jwks, userinfo},
     openapi,
     routes::{Route, Table},
@@ -34,6 +34,7 @@ use crate::{
         authorization_response::respond,
         metadata::oauth_metadata,
         metadata::openid_configuration,
+        protected_resource::protected_resource,
         grants::list,
         grants::revoke,
         checkpoints::create,
@@ -64,6 +65,12 @@ use crate::{
         clients::start_secret_rotation,
         clients::complete_secret_rotation,
         clients::cancel_secret_rotation,
+        resource_servers::register,
+        resource_servers::list,
+        resource_servers::read,
+        resource_servers::update,
+        resource_servers::delete,
+        resource_servers::create_credentials,
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
@@ -99,6 +106,7 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, authorization_response::PATH, authorization_response::respond)
         .with(Route::new(Method::GET, metadata::OAUTH, metadata::oauth_metadata).cors())
         .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
+        .with(Route::new(Method::GET, protected_resource::PATH, protected_resource::protected_resource).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
         .with(Route::new(Method::GET, tiles::CHECKPOINT, tiles::checkpoint).unlimited())
@@ -129,6 +137,12 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::POST, clients::SECRET_ROTATION, clients::start_secret_rotation)
         .route(Method::POST, clients::SECRET_ROTATION_COMPLETE, clients::complete_secret_rotation)
         .route(Method::DELETE, clients::SECRET_ROTATION, clients::cancel_secret_rotation)
+        .route(Method::POST, resource_servers::COLLECTION, resource_servers::register)
+        .route(Method::GET, resource_servers::COLLECTION, resource_servers::list)
+        .route(Method::GET, resource_servers::ITEM, resource_servers::read)
+        .route(Method::PUT, resource_servers::ITEM, resource_servers::update)
+        .route(Method::DELETE, resource_servers::ITEM, resource_servers::delete)
+        .route(Method::POST, resource_servers::CREDENTIALS, resource_servers::create_credentials)
         .route(Method::POST, api_keys::COLLECTION, api_keys::create)
         .route(Method::GET, api_keys::COLLECTION, api_keys::list)
         .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)

@@ -48,6 +48,7 @@ const DOCS_FILE: &str = "/docs/{file}";
         (name = "authorization requests", description = "Login and consent by your own pages"),
         (name = "grants", description = "What people allow clients"),
         (name = "clients", description = "Registered clients"),
+        (name = "resource servers", description = "The APIs that access tokens are for"),
         (name = "API keys", description = "Who may call the JSON API"),
         (name = "ledger", description = "The log as a Merkle tree with signed heads: whether anything in it was changed"),
         (name = "signing keys", description = "What tokens are signed with"),

@@ -149,7 +149,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live()));
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live(), runner.live()));
         Ok(Self { authority, store, runner })
     }
 

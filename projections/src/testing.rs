@@ -12,20 +12,21 @@ use futures::{
 };
 use grantlog_core::{
     domain::{
-        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, Sealed, StreamId, StreamKind, SubjectId,
-        Timestamp,
+        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, Sealed, StreamId,
+        StreamKind, SubjectId, Timestamp,
         api_key::{ApiKeyEvent, Role},
         authorization::{Authentication, AuthorizationEvent, DenialError},
         client::{ClientEvent, Registration},
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber},
         machine_token::MachineTokenEvent,
         organization::{ChangeNumber, OrganizationEvent},
+        resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
         subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
     },
     jose::Algorithm,
     keys::SecretHash,
-    protocol::{AccessTokenFormat, ClientMetadata, Scope},
+    protocol::{AccessTokenFormat, ClientMetadata, ResourceServerSettings, Scope},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, StoreError},
 };
 use proptest::prelude::*;
@@ -237,8 +238,38 @@ pub(crate) fn binding(scopes: &str) -> CodeBinding {
         scope: scope(scopes),
         nonce: None,
         authentication: Authentication { auth_time: START, acr: Some("1".to_owned()), amr: vec!["pwd".to_owned()] },
+        roles: vec!["editor".to_owned()],
         claims: Some(Sealed { subject: subject(1), sealed: "c2VhbGVk".to_owned() }),
+        resources: Vec::new(),
     }
+}
+
+fn identifier(number: u8) -> String {
+    format!("https://api-{number}.example")
+}
+
+pub(crate) fn resource_server(number: u8) -> ResourceServerId {
+    ResourceServerId::of(&identifier(number))
+}
+
+fn settings(number: u8, scopes: &str) -> ResourceServerSettings {
+    serde_json::from_value(json!({
+        "identifier": identifier(number),
+        "name": "API",
+        "access_token_format": "opaque",
+        "access_token_signing_alg": "EdDSA",
+        "scopes": scopes,
+        "access_token_claims": {"roles": "{{ subject.roles }}", "level": 0.5},
+    }))
+    .unwrap()
+}
+
+pub(crate) fn resource_server_registered(number: u8, scopes: &str) -> ResourceServerEvent {
+    ResourceServerEvent::Registered { settings: settings(number, scopes) }
+}
+
+pub(crate) fn resource_server_updated(number: u8, scopes: &str) -> ResourceServerEvent {
+    ResourceServerEvent::Updated { settings: settings(number, scopes) }
 }
 
 /// What a first authorization writes to its grant: consent, code, redemption, an access token, a refresh token.
@@ -298,6 +329,10 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
         1 => (0..3_u8, any_api_key_event()).prop_map(|(number, event)| (ApiKeyId(uuid(number)).stream(), event.into())),
         3 => any_organization_event().prop_map(|event| (acme().stream(), event.into())),
         3 => (0..3_u8, any_subject_event()).prop_map(|(number, event)| (subject(number).stream(), event.into())),
+        2 => (0..3_u8).prop_flat_map(|number| any_resource_server_event(number).prop_map(move |event| {
+            (resource_server(number).stream(), event.into())
+        })),
+        1 => Just((StreamId::new(StreamKind::ResourceServer, "no digest"), resource_server_registered(1, "a").into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
         1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),
     ]
@@ -444,4 +479,12 @@ pub(crate) fn api_key_created() -> ApiKeyEvent {
 
 fn any_api_key_event() -> impl Strategy<Value = ApiKeyEvent> {
     prop_oneof![Just(api_key_created()), Just(ApiKeyEvent::Revoked {})]
+}
+
+fn any_resource_server_event(number: u8) -> impl Strategy<Value = ResourceServerEvent> {
+    prop_oneof![
+        3 => Just(resource_server_registered(number, "notes.read notes.write")),
+        1 => Just(resource_server_updated(number, "notes.read")),
+        1 => Just(ResourceServerEvent::Deleted {}),
+    ]
 }

@@ -164,7 +164,11 @@ impl Authority {
         let answer_to = asked.prove(&client, &params).map_err(|error| unproven(error.to_string()))?;
         let refused =
             |error: AuthorizationError| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(self.rejected(&answer_to, &error))));
-        let request = AuthorizationRequest::parse(&params, &answer_to, &client).map_err(refused)?;
+        let default_scope = self
+            .default_scope_of_request(&client, &params)
+            .await
+            .map_err(|error| error.map(|error| AuthorizeRefusal::Rejected(Box::new(self.rejected(&answer_to, &error)))))?;
+        let request = AuthorizationRequest::parse(&params, &answer_to, &client, &default_scope).map_err(refused)?;
         let mut parameters = request.parameters;
         if let Some(id_token) = &request.id_token_hint {
             let not_ours = || {
@@ -392,7 +396,9 @@ impl Authority {
                 scope: scope.clone(),
                 nonce: parameters.nonce.clone(),
                 authentication: attested.authentication.clone(),
+                roles: attested.roles.clone(),
                 claims: attested.claims.clone(),
+                resources: parameters.resources.clone(),
             },
             code_expires_at: self.now().plus(self.settings.code_lifetime),
             cut_off: self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?,

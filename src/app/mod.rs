@@ -9,17 +9,22 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
 pub mod issue;
 pub mod ledger_keys;
 pub mod organizations;
 pub mod recognise;
+pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
 pub mod subjects;
+mod target;
 
 use std::sync::Arc;
+
+use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
@@ -35,6 +40,7 @@ use crate::{
         idempotency_key::IdempotencyKeyDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
+        resource_server::ResourceServerDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
     },
@@ -89,6 +95,7 @@ pub struct Authority {
     seeds: SeedMaker,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
+    resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
     authorizations: Streams<AuthorizationDecider>,
@@ -97,6 +104,7 @@ pub struct Authority {
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
+    resource_servers: Streams<ResourceServerDecider>,
     idempotency_keys: Streams<IdempotencyKeyDecider>,
     organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
@@ -110,7 +118,13 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(
+        settings: Settings,
+        outside: Outside,
+        vault: Vault,
+        key_directory: Arc<dyn KeyDirectory>,
+        resource_server_directory: Arc<dyn ResourceServerDirectory>,
+    ) -> Self {
         Self {
             settings,
             outside,
@@ -119,6 +133,7 @@ impl Authority {
             seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
             key_directory,
+            resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
             authorizations: Streams::new(CACHED_STREAMS),
@@ -127,6 +142,7 @@ impl Authority {
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
+            resource_servers: Streams::new(10_000),
             idempotency_keys: Streams::new(1_000),
             organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
-    organization::OrganizationEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
+    organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -27,6 +27,8 @@ pub enum Event {
     SigningKey(SigningKeyEvent),
     /// Of an API key.
     ApiKey(ApiKeyEvent),
+    /// Of a resource server.
+    ResourceServer(ResourceServerEvent),
     /// Of an idempotency key.
     IdempotencyKey(IdempotencyKeyEvent),
     /// Of an organization.
@@ -121,6 +123,7 @@ catalog! {
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
+    ResourceServer: ResourceServerEvent,
     IdempotencyKey: IdempotencyKeyEvent,
     Organization: OrganizationEvent,
     Subject: SubjectEvent,

@@ -1,8 +1,13 @@
 //! Names of things. Streams are named `<kind>-<key>`; keys are UUIDv7 where nothing else is given, so that appends
 //! land at the right edge of the store's index.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+    sync::Arc,
+};
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -93,6 +98,55 @@ impl OrganizationId {
     }
 }
 
+/// The public id of a resource server: the first 32 hexadecimal digits of the SHA-256 of its identifier. Registering is
+/// appending to a stream that does not exist, so identifiers are unique.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ResourceServerId(Arc<str>);
+
+/// A text that is the id of no resource server.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is the id of no resource server")]
+pub struct InvalidResourceServerId;
+
+impl ResourceServerId {
+    /// The id of the resource server with this identifier.
+    pub fn of(identifier: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, identifier.as_bytes());
+        Self(digest.as_ref().iter().copied().take(16).fold(String::with_capacity(32), hexadecimal).into())
+    }
+
+    /// The stream that holds its history.
+    pub fn stream(&self) -> StreamId {
+        StreamId::new(StreamKind::ResourceServer, &self.0)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn hexadecimal(mut text: String, byte: u8) -> String {
+    // Writing to a String can't fail.
+    let _ = write!(text, "{byte:02x}");
+    text
+}
+
+impl FromStr for ResourceServerId {
+    type Err = InvalidResourceServerId;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hexadecimal = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if text.len() == 32 && hexadecimal { Ok(Self(text.into())) } else { Err(InvalidResourceServerId) }
+    }
+}
+
+impl fmt::Display for ResourceServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a stream is about. The wire name is the part of a stream's name before its first dash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamKind {
@@ -110,6 +164,8 @@ pub enum StreamKind {
     SigningKey,
     /// An API key.
     ApiKey,
+    /// A resource server.
+    ResourceServer,
     /// An idempotency key that was used.
     IdempotencyKey,
     /// An organization of the application's: which clients may work in it.
@@ -130,6 +186,7 @@ impl StreamKind {
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
+        Self::ResourceServer,
         Self::IdempotencyKey,
         Self::Organization,
         Self::Subject,
@@ -146,6 +203,7 @@ impl StreamKind {
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
+            Self::ResourceServer => "resource_server",
             Self::IdempotencyKey => "idempotency_key",
             Self::Organization => "organization",
             Self::Subject => "subject",

@@ -14,6 +14,7 @@ pub mod id;
 pub mod idempotency_key;
 pub mod machine_token;
 pub mod organization;
+pub mod resource_server;
 pub mod sealed;
 pub mod signing_key;
 pub mod subject;
@@ -22,7 +23,9 @@ pub mod testing;
 pub mod time;
 
 pub use catalog::Event;
-pub use id::{ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId};
+pub use id::{
+    ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId,
+};
 pub use sealed::Sealed;
 pub use time::{Seconds, Timestamp};
 

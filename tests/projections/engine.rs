@@ -48,7 +48,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Authority::new(settings(), outside, vault, runner.live());
+        let authority = Authority::new(settings(), outside, vault, runner.live(), runner.live());
         authority.ensure_signing_keys(&Context::system()).await.expect("keys are made");
         Self { authority, store, clock, runner }
     }

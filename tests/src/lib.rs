@@ -7,6 +7,7 @@ mod interaction;
 pub mod process;
 pub mod remote;
 mod request;
+mod resource_server;
 mod server;
 
 pub use assertion::{ClientKey, JWT_BEARER, hmac_signed, unsigned};

@@ -105,7 +105,7 @@ impl TestServer {
         let live = runner.live();
         let entropy = Arc::new(SeededEntropy::new(seed));
         let outside = Outside { store: shared, clock: Arc::new(clock.clone()), entropy, visibility: live.clone() };
-        let authority = Authority::new(settings, outside, vault, live.clone());
+        let authority = Authority::new(settings, outside, vault, live.clone(), live.clone());
         let signer = NoteSigner::new("auth.example.com", authority.ensure_ledger_key().await.expect("a key is made")).expect("it signs");
         let options = LedgerOptions {
             file: None,

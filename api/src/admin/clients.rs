@@ -8,18 +8,13 @@ use grantlog_core::{
         ClientId, OrganizationId, Timestamp,
         client::{ClientRefusal, Registration},
     },
-    protocol::{
-        ClientMetadata,
-        client_metadata::{ClientMetadataInput, MetadataProblem},
-        parse_client_id,
-    },
+    protocol::{ClientMetadata, client_metadata::ClientMetadataInput, parse_client_id},
 };
 use grantlog_projections::live::{ClientFilter, ClientView};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ADMIN, PageQuery, READERS, organizations::organization_id_of};
+use super::{ADMIN, PageQuery, READERS, invalid_metadata, organizations::organization_id_of};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     idempotency::IdempotencyKeyHeader,
@@ -296,13 +291,7 @@ fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
 
 fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {
     let input: ClientMetadataInput = request.json()?;
-    input.into_metadata().map_err(|problems| {
-        let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
-        let first = problems.first().map(|problem| problem.field).unwrap_or_default();
-        Problem::new(ProblemCode::InvalidMetadata, "What is registered about a client must be consistent; `problems` lists every mistake.")
-            .field(first)
-            .member("problems", listed)
-    })
+    input.into_metadata().map_err(|problems| invalid_metadata("What is registered about a client must be consistent", &problems))
 }
 
 fn refused(error: UseCaseError<ClientRefusal>) -> Problem {

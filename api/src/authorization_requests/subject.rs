@@ -1,7 +1,11 @@
 //! Say who is logged in.
 
 use grantlog_core::{
-    app::{authorize::SubjectAttestation, claims, clients::CLIENT_ID_PREFIX},
+    app::{
+        authorize::SubjectAttestation,
+        claims::{self, AttestedClaimsError},
+        clients::CLIENT_ID_PREFIX,
+    },
     domain::{OrganizationId, Timestamp, authorization::Authentication},
 };
 use serde::Deserialize;
@@ -45,7 +49,8 @@ pub struct Subject {
     /// Their roles.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// Claims of OIDC Core §5.1 about them. They are kept sealed under a key of the person's own.
+    /// Claims about them: those of OIDC Core §5.1, which scopes ask for, and others, which custom claims can name. They are
+    /// kept sealed under a key of the person's own.
     #[serde(default)]
     #[schema(value_type = Object, example = json!({"name": "Ana Silva", "email": "ana@example.com", "email_verified": true}))]
     pub claims: Map<String, Value>,
@@ -92,9 +97,12 @@ impl Subject {
         for (field, value) in [("subject.organization_id", &self.organization_id), ("subject.acr", &self.acr)] {
             value.iter().try_for_each(|value| check_name(field, value))?;
         }
-        if let Some(unknown) = self.claims.keys().find(|name| !claims::is_supported(name)) {
-            return Err(Problem::invalid_field(format!("subject.claims.{unknown}"), "No scope asks for this claim (OIDC Core §5.4)."));
-        }
+        claims::check_attested(&self.claims).map_err(|error| match &error {
+            AttestedClaimsError::Reserved(name) => Problem::invalid_field(format!("subject.claims.{name}"), error.to_string()),
+            AttestedClaimsError::TooMany | AttestedClaimsError::TooLong | AttestedClaimsError::Name => {
+                Problem::invalid_field("subject.claims", error.to_string())
+            }
+        })?;
         let auth_time = match &self.auth_time {
             AuthTime::Seconds(seconds) => Timestamp::from_seconds(*seconds),
             AuthTime::Text(text) => {

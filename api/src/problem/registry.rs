@@ -66,8 +66,8 @@ problem_codes! {
         "The body is larger than this endpoint accepts.";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported"
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
-    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "The client's metadata is not acceptable"
-        "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
+    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "What is to be registered is not acceptable"
+        "What is registered about a client or a resource server must be consistent. The member `problems` lists every mistake, each with its `field`.";
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key means another request"
         "The header `Idempotency-Key` has a key that the caller used for another operation or another body less than a day ago. A new request needs a new key.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"

@@ -8,7 +8,7 @@ use grantlog_core::{
         Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
         client::ClientDecider, client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
         idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, organization::OrganizationDecider,
-        signing_key::SigningKeyDecider, subject::SubjectDecider,
+        resource_server::ResourceServerDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
     },
     store::{EventStore, Position, Recorded, StoreError},
 };
@@ -122,6 +122,7 @@ fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
         StreamKind::MachineToken => fold_with::<MachineTokenDecider>(events),
         StreamKind::SigningKey => fold_with::<SigningKeyDecider>(events),
         StreamKind::ApiKey => fold_with::<ApiKeyDecider>(events),
+        StreamKind::ResourceServer => fold_with::<ResourceServerDecider>(events),
         StreamKind::IdempotencyKey => fold_with::<IdempotencyKeyDecider>(events),
         StreamKind::Organization => fold_with::<OrganizationDecider>(events),
         StreamKind::Subject => fold_with::<SubjectDecider>(events),

@@ -62,7 +62,7 @@ impl ClientFilter {
 
 /// A cursor that is none of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one that a page of clients ended with")]
+#[error("the cursor is not one that a page ended with")]
 pub struct InvalidCursor;
 
 #[derive(Clone, Default)]

@@ -57,6 +57,7 @@ struct Code {
     scope: Arc<Scope>,
     #[serde(with = "crate::json")]
     authentication: Arc<Authentication>,
+    roles: Arc<[String]>,
     claims: Option<Arc<Sealed>>,
     expires_at: Timestamp,
 }
@@ -69,6 +70,7 @@ pub(super) struct Family {
     pub(super) scope: Arc<Scope>,
     #[serde(with = "crate::json")]
     pub(super) authentication: Arc<Authentication>,
+    pub(super) roles: Arc<[String]>,
     pub(super) claims: Option<Arc<Sealed>>,
     pub(super) started_at: Timestamp,
     pub(super) refresh: Option<Refresh>,
@@ -134,6 +136,7 @@ impl GrantView {
             authorization_id,
             scope: pool.scope(Arc::new(binding.scope)),
             authentication: Arc::new(binding.authentication),
+            roles: pool.roles(binding.roles.into()),
             claims: binding.claims.map(Arc::new),
             expires_at,
         });
@@ -148,6 +151,7 @@ impl GrantView {
             authorization_id,
             scope: code.scope,
             authentication: code.authentication,
+            roles: code.roles,
             claims: code.claims,
             started_at: time,
             refresh: None,
@@ -380,9 +384,11 @@ impl Grants {
             grant.scope = pool.scope(Arc::clone(&grant.scope));
             for code in &mut grant.codes {
                 code.scope = pool.scope(Arc::clone(&code.scope));
+                code.roles = pool.roles(Arc::clone(&code.roles));
             }
             for family in &mut grant.families {
                 family.scope = pool.scope(Arc::clone(&family.scope));
+                family.roles = pool.roles(Arc::clone(&family.roles));
             }
             for facts in grant.tokens.iter_mut().filter_map(|token| token.facts.as_mut()) {
                 *facts = pool.facts(Arc::clone(facts));

@@ -11,6 +11,7 @@ mod grants;
 mod machine_tokens;
 mod organizations;
 mod pool;
+mod resource_servers;
 mod signing_keys;
 mod state;
 mod subjects;
@@ -31,8 +32,9 @@ pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
 use grantlog_core::{
+    app::resource_servers::ResourceServerDirectory,
     domain::{
-        ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
+        ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp,
         grant::{FamilyNumber, Generation},
     },
     keys::{KeyDirectory, SigningKeyEntry},
@@ -40,6 +42,7 @@ use grantlog_core::{
     store::Position,
 };
 pub use grants::GrantView;
+pub use resource_servers::{ResourceServerPage, ResourceServerView};
 use serde::{Deserialize, Serialize};
 pub use state::State;
 pub(crate) use state::{Applied, Fact};
@@ -172,9 +175,34 @@ impl Live {
         self.read().refresh_token(grant_id, family, generation, now)
     }
 
+    /// A resource server; None when it is not registered or deleted.
+    pub fn resource_server(&self, id: &ResourceServerId) -> Option<Arc<ResourceServerView>> {
+        self.read().resource_servers.get(id).cloned()
+    }
+
+    /// The resource servers, in the order of their registration.
+    pub fn resource_servers(&self) -> Vec<Arc<ResourceServerView>> {
+        self.read().resource_servers.list()
+    }
+
+    /// At most `limit` of them, after the cursor that the page before ended with.
+    pub fn resource_server_page(&self, after: Option<&str>, limit: usize) -> Result<ResourceServerPage, InvalidCursor> {
+        self.read().resource_servers.page(after, limit)
+    }
+
     /// The API keys that are not revoked, oldest first.
     pub fn api_keys(&self) -> Vec<Arc<ApiKeyView>> {
         self.read().api_keys.list()
+    }
+}
+
+impl ResourceServerDirectory for Live {
+    fn is_registered(&self, identifier: &str) -> bool {
+        self.read().resource_servers.get(&ResourceServerId::of(identifier)).is_some()
+    }
+
+    fn scopes(&self) -> Arc<Scope> {
+        self.read().resource_servers.scopes()
     }
 }
 

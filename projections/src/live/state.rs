@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId, Timestamp},
+    domain::{
+        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
+    },
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,7 @@ use super::{
     machine_tokens::MachineTokens,
     organizations::Organizations,
     pool::Pool,
+    resource_servers::ResourceServers,
     signing_keys::SigningKeys,
     subjects::Subjects,
 };
@@ -58,6 +61,7 @@ impl Content {
             | StreamKind::SigningKey
             | StreamKind::ApiKey
             | StreamKind::Organization
+            | StreamKind::ResourceServer
             | StreamKind::Subject => {}
             StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
@@ -92,6 +96,7 @@ pub struct State {
     pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
+    pub(super) resource_servers: ResourceServers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -159,6 +164,10 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::ResourceServer(event) => {
+                let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
+                self.resource_servers.apply(id, event, at);
+            }
             Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
             Event::Subject(event) => {
                 let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
@@ -182,6 +191,7 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
             StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {}

@@ -9,6 +9,7 @@ use grantlog_core::{
         grant::{GrantEvent, RevocationReason, TokenNumber},
         machine_token::MachineTokenEvent,
         organization::{ChangeNumber, OrganizationEvent},
+        resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
         subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
     },
@@ -21,7 +22,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::{
     HOUR, History, START, access_token, acme, after, any_history, api_key_created, client, connected, generated, grant, machine_issued,
-    machine_token, metadata, policy_set, record, registered, registered_by_itself, roles_set, scope, subject, uuid,
+    machine_token, metadata, policy_set, record, registered, registered_by_itself, resource_server, resource_server_registered,
+    resource_server_updated, roles_set, scope, subject, uuid,
 };
 
 const REASON: RevocationReason = RevocationReason::RequestedByClient;
@@ -56,6 +58,7 @@ fn an_opaque_token_tells_what_it_is_good_for() {
     assert_eq!(found.expires_at, after(HOUR));
     assert_eq!(found.authentication.unwrap().acr.as_deref(), Some("1"));
     assert_eq!(found.claims.unwrap().subject, subject(1));
+    assert_eq!(*found.roles, ["editor".to_owned()]);
 }
 
 #[test]
@@ -278,6 +281,35 @@ fn keys_are_listed_until_they_are_revoked() {
 
     let later = live(history.at(after(4), &signing("b"), SigningKeyEvent::Revoked {}));
     assert_eq!(later.keys().len(), 1);
+}
+
+#[test]
+fn resource_servers_are_known_until_they_are_deleted() {
+    let server = |number| resource_server(number).stream();
+    let history = History::default()
+        .at(START, &server(1), resource_server_registered(1, "notes.read"))
+        .at(after(1), &server(2), resource_server_registered(2, "files.read"))
+        .at(after(2), &server(3), resource_server_registered(3, ""))
+        .at(after(3), &server(1), resource_server_updated(1, "notes.read notes.write"));
+    let now = live(History(history.0.clone()));
+    assert!(now.is_registered("https://api-1.example") && !now.is_registered("https://api-1.example/"));
+    assert_eq!(*ResourceServerDirectory::scopes(&now), scope("files.read notes.read notes.write"));
+    let ids = |servers: &[Arc<ResourceServerView>]| servers.iter().map(|server| server.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&now.resource_servers()), [resource_server(1), resource_server(2), resource_server(3)]);
+    let page = now.resource_server_page(None, 2).unwrap();
+    assert_eq!(ids(&page.resource_servers), [resource_server(1), resource_server(2)]);
+    let page = now.resource_server_page(page.next.as_deref(), 2).unwrap();
+    assert_eq!((ids(&page.resource_servers), page.next), (vec![resource_server(3)], None));
+    assert!(now.resource_server_page(Some("x"), 2).is_err());
+
+    let deleted = history
+        .at(after(4), &server(1), ResourceServerEvent::Deleted {})
+        .at(after(5), &server(2), ResourceServerEvent::Deleted {})
+        .at(after(6), &server(1), resource_server_registered(1, "notes.read"));
+    let later = live(deleted.unreadable(&server(3)));
+    assert_eq!(ids(&later.resource_servers()), [resource_server(1)]);
+    assert_eq!(*ResourceServerDirectory::scopes(&later), scope("notes.read"));
+    assert_eq!(later.resource_server(&resource_server(2)), None);
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct LiveAccessToken {
     pub expires_at: Timestamp,
     /// How and when the subject was authenticated.
     pub authentication: Option<Arc<Authentication>>,
+    /// The roles of the subject.
+    pub roles: Arc<[String]>,
     /// Claims about the subject.
     pub claims: Option<Arc<Sealed>>,
 }
@@ -118,6 +120,7 @@ impl State {
             audience: token.facts.as_ref().map(|facts| facts.audience.clone()),
             expires_at: token.expires_at,
             authentication: Some(Arc::clone(&family.authentication)),
+            roles: Arc::clone(&family.roles),
             claims: family.claims.clone(),
         })
     }
@@ -147,6 +150,7 @@ impl State {
             audience: None,
             expires_at,
             authentication: None,
+            roles: Arc::default(),
             claims: None,
         }
     }

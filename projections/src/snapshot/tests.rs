@@ -4,7 +4,10 @@ use grantlog_core::store::Recorded;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{History, START, any_history, api_key_created, client, connected, generated, grant, registered, uuid};
+use crate::testing::{
+    History, START, any_history, api_key_created, client, connected, generated, grant, registered, resource_server,
+    resource_server_registered, uuid,
+};
 
 fn fold(events: &[Arc<Recorded>]) -> State {
     events.iter().cloned().collect()
@@ -25,6 +28,7 @@ fn full() -> State {
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
+        .at(START, &resource_server(1).stream(), resource_server_registered(1, "notes.read"))
         .at(START, &acme().stream(), policy_set("none_allowed"))
         .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
@@ -34,7 +38,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (3, "903a170dd05362ff2e28650fea11eb8b5d2095f73d4868ed126041e47e0285a6"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (4, "753ecfd9fca83fe04b876de1c3f37f28fe118dca7e731910c2ab4ab00566e49a"));
 }
 
 #[test]

@@ -94,6 +94,20 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::SigningKey, "signing_key.revoked", "It is neither used nor published any more, and what it signed is void."),
     begins(StreamKind::ApiKey, "api_key.created", "The API key exists."),
     follows(StreamKind::ApiKey, "api_key.revoked", "It is good for nothing any more."),
+    // Made anew when what was deleted is registered again.
+    EventType {
+        stream: StreamKind::ResourceServer,
+        name: "resource_server.registered",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "The resource server exists: clients may ask for tokens for it.",
+    },
+    follows(
+        StreamKind::ResourceServer,
+        "resource_server.updated",
+        "What is registered about it changed; the event has all of it, as it is now.",
+    ),
+    follows(StreamKind::ResourceServer, "resource_server.deleted", "No more tokens are issued for it, unless it is registered again."),
     // Used anew after it has expired.
     anywhere(StreamKind::IdempotencyKey, "idempotency_key.used", "A request came with this key, and for a day the key means this request."),
     anywhere(StreamKind::Organization, "organization.policy_set", "From here on this says which clients may work in it."),

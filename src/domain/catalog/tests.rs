@@ -27,7 +27,10 @@ use crate::{
         subject::{RoleChangeEffect, SubjectChange},
     },
     jose::Algorithm,
-    protocol::{AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, Scope},
+    protocol::{
+        AccessTokenFormat, ClaimsTemplate, ClientAuthenticationMethod, ClientMetadata, ClientType, CustomClaims, GrantType,
+        ResourceServerSettings, Scope,
+    },
 };
 
 /// Names every event twice: for the compiler, so that a new event does not compile until it stands here, and as a
@@ -49,6 +52,7 @@ macro_rules! wire_names {
     (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
+    (@pattern ResourceServer $variant:ident) => { Event::ResourceServer(ResourceServerEvent::$variant { .. }) };
     (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
     (@pattern Organization $variant:ident) => { Event::Organization(OrganizationEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
@@ -108,6 +112,11 @@ wire_names! {
     ApiKey {
         Created => "api_key.created",
         Revoked => "api_key.revoked",
+    },
+    ResourceServer {
+        Registered => "resource_server.registered",
+        Updated => "resource_server.updated",
+        Deleted => "resource_server.deleted",
     },
     IdempotencyKey {
         Used => "idempotency_key.used",
@@ -206,6 +215,7 @@ fn machine() -> ClientMetadata {
         jwks: None,
         id_token_signed_response_alg: Algorithm::Rs256,
         claims_in_id_token: false,
+        claims: CustomClaims::default(),
         access_token_format: AccessTokenFormat::Jwt,
         access_token_lifetime: None,
         refresh_token_lifetime: None,
@@ -238,6 +248,7 @@ fn calendar() -> ClientMetadata {
         jwks: Some(json!({"keys": [jwk()]})),
         id_token_signed_response_alg: Algorithm::EdDsa,
         claims_in_id_token: true,
+        claims: CustomClaims::default(),
         access_token_format: AccessTokenFormat::Opaque,
         access_token_lifetime: Some(Seconds(300)),
         refresh_token_lifetime: Some(Seconds(2_592_000)),
@@ -262,6 +273,12 @@ fn workspace() -> ClientMetadata {
     }
 }
 
+/// A client with custom claims.
+fn with_claims() -> ClientMetadata {
+    let claims = CustomClaims { access_token: template(), id_token: template(), userinfo: template() };
+    ClientMetadata { claims, ..machine() }
+}
+
 fn full_request() -> AuthorizationParameters {
     AuthorizationParameters {
         client_id: client(),
@@ -276,6 +293,7 @@ fn full_request() -> AuthorizationParameters {
         max_age: Some(Seconds(0)),
         acr_values: vec!["urn:example:mfa".into()],
         expected_subject: Some(SUBJECT),
+        resources: Vec::new(),
         ui_locales: Some("de-CH en".into()),
         display: Some("popup".into()),
     }
@@ -295,6 +313,7 @@ fn smallest_request() -> AuthorizationParameters {
         max_age: None,
         acr_values: Vec::new(),
         expected_subject: None,
+        resources: Vec::new(),
         ui_locales: None,
         display: None,
     }
@@ -308,8 +327,24 @@ fn full_binding() -> CodeBinding {
         scope: scope("openid calendar.read"),
         nonce: Some("n-0S6_WzA2Mj".into()),
         authentication: authentication(),
+        roles: Vec::new(),
         claims: Some(sealed()),
+        resources: Vec::new(),
     }
+}
+
+/// A request with what requests got later.
+fn request_for_resources() -> AuthorizationParameters {
+    AuthorizationParameters { resources: resources(), ..smallest_request() }
+}
+
+/// A binding with what bindings got later.
+fn binding_for_resources() -> CodeBinding {
+    CodeBinding { roles: vec!["editor".into()], resources: resources(), ..full_binding() }
+}
+
+fn resources() -> Vec<String> {
+    vec!["https://api.example/".into(), "urn:example:files".into()]
 }
 
 fn smallest_binding() -> CodeBinding {
@@ -320,7 +355,9 @@ fn smallest_binding() -> CodeBinding {
         scope: scope("calendar.read"),
         nonce: None,
         authentication: Authentication { auth_time: NOW, acr: None, amr: Vec::new() },
+        roles: Vec::new(),
         claims: None,
+        resources: Vec::new(),
     }
 }
 
@@ -334,6 +371,7 @@ fn client_samples() -> Vec<(&'static str, Event)> {
     let samples = [
         ("client/registered", E::registered(calendar(), Some(text(SECRET_HASH)))),
         ("client/registered.first_party", E::registered(workspace(), None)),
+        ("client/registered.custom_claims", E::registered(with_claims(), None)),
         ("client/registered.minimal", E::registered(machine(), None)),
         (
             "client/registered.by_itself",
@@ -370,6 +408,10 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
         (
             "authorization/requested.minimal",
             E::Requested { parameters: smallest_request(), browser_binding: None, hosted: false, expires_at: LATER },
+        ),
+        (
+            "authorization/requested.resources",
+            E::Requested { parameters: request_for_resources(), browser_binding: None, hosted: false, expires_at: LATER },
         ),
         (
             "authorization/subject_attested",
@@ -422,6 +464,7 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/consented.minimal", consented(None, None)),
         ("grant/code_issued", E::CodeIssued { authorization_id, binding: full_binding(), expires_at }),
         ("grant/code_issued.minimal", E::CodeIssued { authorization_id, binding: smallest_binding(), expires_at }),
+        ("grant/code_issued.resources", E::CodeIssued { authorization_id, binding: binding_for_resources(), expires_at }),
         ("grant/code_redeemed", E::CodeRedeemed { authorization_id, family }),
         ("grant/code_replayed", E::CodeReplayed { authorization_id }),
         ("grant/access_token_issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt)),
@@ -440,6 +483,37 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/revoked.left_organization", E::Revoked { reason: RevocationReason::LeftOrganization }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
+}
+
+fn resource_server_settings() -> ResourceServerSettings {
+    ResourceServerSettings {
+        access_token_format: AccessTokenFormat::Opaque,
+        access_token_lifetime: Some(Seconds(300)),
+        access_token_signing_alg: Algorithm::Es256,
+        scopes: scope("calendar.read calendar.write"),
+        default_scope: scope("calendar.read"),
+        access_token_claims: template(),
+        documentation: Some("https://api.example/docs".into()),
+        ..smallest_settings()
+    }
+}
+
+fn smallest_settings() -> ResourceServerSettings {
+    ResourceServerSettings {
+        identifier: "https://api.example/".into(),
+        name: "Calendar API".into(),
+        access_token_format: AccessTokenFormat::Jwt,
+        access_token_lifetime: None,
+        access_token_signing_alg: Algorithm::EdDsa,
+        scopes: Scope::default(),
+        default_scope: Scope::default(),
+        access_token_claims: ClaimsTemplate::default(),
+        documentation: None,
+    }
+}
+
+fn template() -> ClaimsTemplate {
+    serde_json::from_value(json!({"roles": "{{ subject.roles }}"})).expect("an object")
 }
 
 fn other_samples() -> Vec<(&'static str, Event)> {
@@ -467,6 +541,10 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("api_key/created.consent", created(Role::Consent, None).into()),
         ("api_key/created.auditor", created(Role::Auditor, None).into()),
         ("api_key/revoked", ApiKeyEvent::Revoked {}.into()),
+        ("resource_server/registered", ResourceServerEvent::Registered { settings: resource_server_settings() }.into()),
+        ("resource_server/registered.minimal", ResourceServerEvent::Registered { settings: smallest_settings() }.into()),
+        ("resource_server/updated", ResourceServerEvent::Updated { settings: resource_server_settings() }.into()),
+        ("resource_server/deleted", ResourceServerEvent::Deleted {}.into()),
         (
             "idempotency_key/used",
             IdempotencyKeyEvent::Used {

@@ -71,6 +71,8 @@ pub struct RedeemCode {
     pub redirect_uri: Option<String>,
     /// `code_verifier` as sent.
     pub code_verifier: Option<CodeVerifier>,
+    /// The resource servers that were named (RFC 8707 §2.2): some of those granted; none: all of them.
+    pub resources: Vec<String>,
     /// What to issue.
     pub issue: Issue,
 }
@@ -80,6 +82,8 @@ pub struct RedeemCode {
 pub struct Issue {
     /// For whom the access token is.
     pub audience: Vec<String>,
+    /// What it is not good for, whatever was granted: nobody in its audience understands it.
+    pub withheld: Scope,
     /// Its form.
     pub format: AccessTokenFormat,
     /// How long it lives.
@@ -99,6 +103,8 @@ pub struct Refresh {
     pub generation: Generation,
     /// `scope` as sent: may narrow, never widen.
     pub scope: Option<Scope>,
+    /// The resource servers that were named (RFC 8707 §2.2): some of those granted; none: all of them.
+    pub resources: Vec<String>,
     /// For how long after its rotation the predecessor still answers with the same successor; 0: not at all.
     pub grace: Seconds,
     /// What to issue.

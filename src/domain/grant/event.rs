@@ -64,9 +64,15 @@ pub struct CodeBinding {
     pub nonce: Option<String>,
     /// How and when the subject was authenticated.
     pub authentication: Authentication,
+    /// The roles of the subject, for custom claims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Claims about the subject: a JSON object, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Sealed>,
+    /// The resource servers that tokens may be for (RFC 8707 §2.1); none named: the usual audience.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
 }
 
 /// What happens to a grant.

@@ -54,7 +54,9 @@ pub struct Family {
     scope: Scope,
     authentication: Authentication,
     nonce: Option<String>,
+    roles: Vec<String>,
     claims: Option<Sealed>,
+    resources: Vec<String>,
     refresh: Option<RefreshToken>,
     ended: Option<RevocationReason>,
     /// When the last of its tokens expires.
@@ -96,6 +98,16 @@ impl Family {
     /// The nonce of the request.
     pub fn nonce(&self) -> Option<&str> {
         self.nonce.as_deref()
+    }
+
+    /// The roles of the subject when they were authenticated.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    /// The resource servers that its tokens may be for; none: the usual audience.
+    pub fn resources(&self) -> &[String] {
+        &self.resources
     }
 
     /// Claims about the subject, sealed.
@@ -180,6 +192,14 @@ impl Grant {
         self.families.get(&family)
     }
 
+    /// What the code of this request is bound to, as long as it was not used.
+    pub fn binding(&self, authorization_id: AuthorizationId) -> Option<&CodeBinding> {
+        match &self.codes.get(&authorization_id)?.state {
+            CodeState::Issued(binding) => Some(binding),
+            CodeState::Redeemed { .. } => None,
+        }
+    }
+
     /// Whether this access token can be used now.
     pub fn is_access_token_live(&self, token: TokenNumber, now: Timestamp) -> bool {
         self.access_tokens.get(&token).is_some_and(|token| now < token.expires_at && self.goes_on(token.family).is_some())
@@ -257,8 +277,9 @@ impl Grant {
         let Some(code) = self.codes.get_mut(&authorization_id) else { return };
         let spent = std::mem::replace(&mut code.state, CodeState::Redeemed { family, replayed: false });
         if let CodeState::Issued(binding) = spent {
-            let CodeBinding { scope, nonce, authentication, claims, .. } = *binding;
-            let fresh = Family { authorization_id, scope, authentication, nonce, claims, refresh: None, ended: None, until: at };
+            let CodeBinding { scope, nonce, authentication, roles, claims, resources, .. } = *binding;
+            let (refresh, ended, until) = (None, None, at);
+            let fresh = Family { authorization_id, scope, authentication, nonce, roles, claims, resources, refresh, ended, until };
             self.families.insert(family, fresh);
         }
     }

@@ -66,7 +66,9 @@ pub(super) fn binding(text: &str) -> CodeBinding {
         scope: scope(text),
         nonce: Some("n-0S6_WzA2Mj".into()),
         authentication: Authentication { auth_time: seconds(0), acr: None, amr: vec!["pwd".into()] },
+        roles: vec![],
         claims: None,
+        resources: vec![],
     }
 }
 
@@ -88,6 +90,7 @@ pub(super) fn consent(number: u128, text: &str, code_expires_at: Timestamp) -> R
 pub(super) fn issue() -> Issue {
     Issue {
         audience: vec!["https://api.example".into()],
+        withheld: Scope::default(),
         format: AccessTokenFormat::Jwt,
         access_token_lifetime: ACCESS,
         refresh_token_lifetime: Some(REFRESH),
@@ -100,6 +103,7 @@ pub(super) fn redeem(number: u128) -> RedeemCode {
         client_id: app(),
         redirect_uri: None,
         code_verifier: Some(right_verifier()),
+        resources: vec![],
         issue: issue(),
     }
 }
@@ -110,6 +114,7 @@ pub(super) fn refresh(family: u32, generation: u32) -> Refresh {
         family: FamilyNumber(family),
         generation: Generation(generation),
         scope: None,
+        resources: vec![],
         grace: GRACE,
         issue: issue(),
     }
@@ -178,6 +183,15 @@ fn with_code(binding: CodeBinding) -> Given {
 
 fn code_given() -> Given {
     with_code(binding("email offline_access openid"))
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// A code for two resource servers.
+fn resources_given() -> Given {
+    with_code(CodeBinding { resources: owned(&["urn:a", "urn:b"]), roles: owned(&["editor"]), ..binding("openid") })
 }
 
 /// The code was redeemed at the epoch: family 0, access token 0, refresh token 0.
@@ -319,6 +333,29 @@ mod consent {
 
 mod redemption {
     use super::*;
+
+    #[test]
+    fn rfc8707_2_2_a_redemption_may_narrow_the_resource_servers_and_never_widen_them() {
+        let naming = |resources: &[&str]| RedeemCode { resources: owned(resources), ..redeem(1) };
+        let start = Timestamp::default();
+        for narrowed in [&[][..], &["urn:b"], &["urn:a", "urn:b"]] {
+            when_redeem(resources_given(), naming(narrowed)).then([code_redeemed(1, 0), access(0, 0, "openid", start)]);
+        }
+        when_redeem(resources_given(), naming(&["urn:c"])).then_refused(GrantRefusal::ResourceNotGranted);
+        when_redeem(code_given(), naming(&["urn:a"])).then_refused(GrantRefusal::ResourceNotGranted);
+        // What is wrong with the code is said first.
+        let thief = RedeemCode { client_id: ClientId::from("thief"), ..naming(&["urn:c"]) };
+        when_redeem(resources_given(), thief).then_refused(GrantRefusal::NotTheClient);
+    }
+
+    #[test]
+    fn a_family_keeps_roles_and_resource_servers_of_its_code() {
+        assert_eq!(resources_given().state().binding(authorization(1)).unwrap().resources, owned(&["urn:a", "urn:b"]));
+        let grant = resources_given().and([code_redeemed(1, 0)]).state();
+        let family = grant.family(FAMILY).unwrap();
+        assert_eq!((family.roles(), family.resources()), (&owned(&["editor"])[..], &owned(&["urn:a", "urn:b"])[..]));
+        assert_eq!(grant.binding(authorization(1)), None);
+    }
 
     #[test]
     fn rfc6749_4_1_4_a_code_is_redeemed_for_an_access_token_and_a_refresh_token() {
@@ -562,6 +599,30 @@ mod refreshing {
         let wider = |generation| Refresh { scope: Some(scope("email profile")), ..refresh(0, generation) };
         when_refresh(given(), wider(1)).then_refused(GrantRefusal::ScopeExceeded);
         when_refresh(given(), wider(0)).then_refused(GrantRefusal::ScopeExceeded);
+    }
+
+    #[test]
+    fn rfc8707_2_2_a_refresh_may_narrow_the_resource_servers_and_never_widen_them() {
+        let now = seconds(100);
+        let given = || resources_given().at(now).and([code_redeemed(1, 0), access(0, 0, "openid", now), refresh_issued(0, now)]);
+        let naming = |resources: &[&str]| Refresh { resources: owned(resources), ..refresh(0, 0) };
+        for narrowed in [&[][..], &["urn:a"], &["urn:b", "urn:a"]] {
+            when_refresh(given(), naming(narrowed)).then([rotated(0, 1, now), access(1, 0, "openid", now)]);
+        }
+        when_refresh(given(), naming(&["urn:a", "urn:c"])).then_refused(GrantRefusal::ResourceNotGranted);
+        // In the grace window too.
+        when_refresh(given().and([rotated(0, 1, now)]), naming(&["urn:c"])).then_refused(GrantRefusal::ResourceNotGranted);
+        when_refresh(family_given().at(now), naming(&["urn:a"])).then_refused(GrantRefusal::ResourceNotGranted);
+    }
+
+    #[test]
+    fn what_nobody_in_the_audience_understands_is_withheld_from_the_access_token_only() {
+        let now = seconds(100);
+        let command = Refresh { issue: Issue { withheld: scope("email notes"), ..issue() }, ..refresh(0, 0) };
+        let events = [rotated(0, 1, now), access(1, 0, "offline_access openid", now)];
+        when_refresh(family_given().at(now), command).then(events.clone());
+        let grant = family_given().at(now).and(events).state();
+        assert_eq!(grant.family(FAMILY).unwrap().scope(), &scope("email offline_access openid"));
     }
 
     #[test]
