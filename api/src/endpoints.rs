@@ -4,7 +4,7 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, organizations, resource_servers, signing_keys, subjects},
+    admin::{api_keys, clients, grants, organizations, resource_servers, signing_keys, subjects, trusted_issuers},
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
@@ -71,6 +71,11 @@ use crate::{
         resource_servers::update,
         resource_servers::delete,
         resource_servers::create_credentials,
+        trusted_issuers::register,
+        trusted_issuers::list,
+        trusted_issuers::read,
+        trusted_issuers::update,
+        trusted_issuers::delete,
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
@@ -97,10 +102,10 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::POST, userinfo::PATH, userinfo::userinfo_by_post).oauth().cors())
         .with(Route::new(Method::GET, jwks::PATH, jwks::jwks).cors())
         .with(Route::new(Method::POST, revocation::PATH, revocation::revoke).oauth().cors().unlimited())
-        .with(Route::new(Method::POST, create::CREATE, create::create).unlimited())
-        .with(Route::new(Method::GET, read::READ, read::read).unlimited())
-        .with(Route::new(Method::PUT, subject::ATTEST, subject::attest).unlimited())
-        .with(Route::new(Method::POST, decide::DECISION, decide::decide).unlimited())
+        .with(Route::new(Method::POST, create::CREATE, create::create).cors_for(is_page).unlimited())
+        .with(Route::new(Method::GET, read::READ, read::read).cors_for(is_page).unlimited())
+        .with(Route::new(Method::PUT, subject::ATTEST, subject::attest).cors_for(is_page).unlimited())
+        .with(Route::new(Method::POST, decide::DECISION, decide::decide).cors_for(is_page).unlimited())
         .route(Method::GET, authorization::PATH, authorization::authorize)
         .route(Method::POST, authorization::PATH, authorization::authorize_by_post)
         .route(Method::GET, authorization_response::PATH, authorization_response::respond)
@@ -143,6 +148,11 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::PUT, resource_servers::ITEM, resource_servers::update)
         .route(Method::DELETE, resource_servers::ITEM, resource_servers::delete)
         .route(Method::POST, resource_servers::CREDENTIALS, resource_servers::create_credentials)
+        .route(Method::POST, trusted_issuers::COLLECTION, trusted_issuers::register)
+        .route(Method::GET, trusted_issuers::COLLECTION, trusted_issuers::list)
+        .route(Method::GET, trusted_issuers::ITEM, trusted_issuers::read)
+        .route(Method::PUT, trusted_issuers::ITEM, trusted_issuers::update)
+        .route(Method::DELETE, trusted_issuers::ITEM, trusted_issuers::delete)
         .route(Method::POST, api_keys::COLLECTION, api_keys::create)
         .route(Method::GET, api_keys::COLLECTION, api_keys::list)
         .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)
@@ -159,6 +169,11 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
 pub fn site(app: App, metrics: Metrics, options: SiteOptions) -> Result<Site, serde_json::Error> {
     let base_path = issuer_path(app.issuer()).into();
     Ok(table(app.issuer(), metrics)?.into_site(app, SiteOptions { base_path, ..options }))
+}
+
+/// Whether pages of this origin may call what is for pages.
+fn is_page(app: &App, origin: &str) -> bool {
+    app.live.is_registered_origin(origin)
 }
 
 /// The path of the issuer identifier, without a slash at its end: empty, or `/tenant`.

@@ -27,6 +27,7 @@ use grantlog_core::{
     ledger::NoteSigner,
     store::{EventStore, SqliteStore, StoreError},
 };
+use grantlog_outbound::{GuardedFetch, OutboundError};
 use grantlog_projections::{
     LedgerRunner, Live, LiveRunner,
     ledger::LedgerError,
@@ -83,6 +84,9 @@ pub enum BootError {
     /// Keys, or what the demo needs.
     #[error("what a start needs can't be made: {0}")]
     Keys(String),
+    /// Nothing could be fetched.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// The OpenAPI document can't be written.
     #[error("the API can't be described: {0}")]
     Document(#[from] serde_json::Error),
@@ -148,6 +152,8 @@ impl Engine {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
+            fetch: Arc::new(GuardedFetch::new(config.outbound.options())?),
+            issuers: runner.live(),
         };
         let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live(), runner.live()));
         Ok(Self { authority, store, runner })

@@ -26,6 +26,7 @@ use grantlog_core::{
     ledger::{NoteSigner, VerifierKey, is_origin},
     protocol::ScopeToken,
 };
+use grantlog_outbound::{OutboundOptions, hosts::HostPattern};
 use grantlog_projections::ledger::{LEDGER_FILE, LedgerOptions};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub struct Config {
     pub limits: Limits,
     /// What stands in front.
     pub proxy: Proxy,
+    /// What is fetched from elsewhere.
+    pub outbound: Outbound,
     /// The read side.
     pub projections: Projections,
     /// The ledger.
@@ -154,6 +157,22 @@ pub struct Proxy {
     pub header: ForwardedHeader,
 }
 
+/// What is fetched from elsewhere.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbound {
+    /// How long the whole of one fetch may take, in seconds.
+    pub timeout: u32,
+    /// How large an answer may be.
+    pub max_bytes: usize,
+    /// Hosts, or hosts and ports, that may have addresses that are not public.
+    pub allowed_hosts: Vec<String>,
+    /// Those of them that may be spoken to without TLS.
+    pub insecure_hosts: Vec<String>,
+    /// Certificates of authorities that are trusted beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
 /// The read side.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -213,6 +232,7 @@ impl Default for Config {
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
+            outbound: Outbound::default(),
             projections: Projections::default(),
             ledger: Ledger::default(),
             log: Log::default(),
@@ -269,6 +289,12 @@ impl Default for Limits {
 impl Default for Proxy {
     fn default() -> Self {
         Self { trusted: Vec::new(), header: ForwardedHeader::XForwardedFor }
+    }
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self { timeout: 5, max_bytes: 65_536, allowed_hosts: Vec::new(), insecure_hosts: Vec::new(), ca_file: None }
     }
 }
 
@@ -388,6 +414,7 @@ impl Config {
         if self.limits.connections == 0 {
             return invalid("limits.connections", "must be at least 1");
         }
+        self.outbound.check()?;
         within("ledger.checkpoint_every", self.ledger.checkpoint_every, 0, 86_400)?;
         if !is_origin(&self.ledger_origin()) {
             return invalid("ledger.origin", "must be the name of a log, without spaces and without +");
@@ -470,6 +497,42 @@ impl Config {
             header_read_timeout: seconds(self.limits.header_timeout),
             drain_timeout: seconds(self.limits.drain_timeout),
             max_header_bytes: self.limits.header_bytes,
+        }
+    }
+}
+
+impl Outbound {
+    fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |key, problem: String| Err(ConfigError::Invalid { key, problem });
+        if !(1..=30).contains(&self.timeout) {
+            return invalid("outbound.timeout", format!("must be between 1 and 30, and is {}", self.timeout));
+        }
+        if !(1_024..=1_048_576).contains(&self.max_bytes) {
+            return invalid("outbound.max_bytes", format!("must be between 1024 and 1048576, and is {}", self.max_bytes));
+        }
+        for (key, hosts) in [("outbound.allowed_hosts", &self.allowed_hosts), ("outbound.insecure_hosts", &self.insecure_hosts)] {
+            if let Some(wrong) = hosts.iter().find(|host| host.parse::<HostPattern>().is_err()) {
+                return invalid(key, format!("names {wrong:?}, which is neither a host nor a host and a port"));
+            }
+        }
+        let OutboundOptions { allowed_hosts, insecure_hosts, .. } = self.options();
+        let stranger =
+            insecure_hosts.iter().zip(&self.insecure_hosts).find(|(host, _)| !allowed_hosts.iter().any(|own| host.is_within(own)));
+        if let Some((_, stranger)) = stranger {
+            return invalid("outbound.insecure_hosts", format!("names {stranger:?}, which outbound.allowed_hosts does not"));
+        }
+        Ok(())
+    }
+
+    /// What the client that fetches is told.
+    pub fn options(&self) -> OutboundOptions {
+        let patterns = |hosts: &[String]| hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        OutboundOptions {
+            timeout: seconds(self.timeout),
+            max_bytes: self.max_bytes,
+            allowed_hosts: patterns(&self.allowed_hosts),
+            insecure_hosts: patterns(&self.insecure_hosts),
+            ca_file: self.ca_file.clone(),
         }
     }
 }

@@ -13,7 +13,7 @@ use futures::{
 use grantlog_core::{
     domain::{
         ApiKeyId, AuthorizationId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, Sealed, StreamId,
-        StreamKind, SubjectId, Timestamp,
+        StreamKind, SubjectId, Timestamp, TrustedIssuerId,
         api_key::{ApiKeyEvent, Role},
         authorization::{Authentication, AuthorizationEvent, DenialError},
         client::{ClientEvent, Registration},
@@ -23,6 +23,7 @@ use grantlog_core::{
         resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
         subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
+        trusted_issuer::TrustedIssuerEvent,
     },
     jose::Algorithm,
     keys::SecretHash,
@@ -333,6 +334,7 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
             (resource_server(number).stream(), event.into())
         })),
         1 => Just((StreamId::new(StreamKind::ResourceServer, "no digest"), resource_server_registered(1, "a").into())),
+        1 => (0..3_u8, any_trusted_issuer_event()).prop_map(|(number, event)| (TrustedIssuerId(uuid(number)).stream(), event.into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
         1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),
     ]
@@ -475,6 +477,23 @@ pub(crate) fn api_key_created() -> ApiKeyEvent {
         audience: Some("https://api.example".to_owned()),
         secret: secret(),
     }
+}
+
+pub(crate) fn trusted_issuer(issuer: &str) -> TrustedIssuerEvent {
+    let settings = serde_json::from_value(json!({
+        "issuer": issuer, "jwks": {"keys": [{"kty": "OKP", "x": 0.1}]}, "audience": "grantlog", "algorithms": ["ES256"],
+        "claims": {"subject": "sub", "organization": "org_id", "roles": "roles", "acr": "acr", "amr": "amr"},
+        "origins": ["https://app.example"], "max_token_age": 300,
+    }));
+    TrustedIssuerEvent::Registered { settings: settings.unwrap() }
+}
+
+fn any_trusted_issuer_event() -> impl Strategy<Value = TrustedIssuerEvent> {
+    prop_oneof![
+        Just(trusted_issuer("https://login.example")),
+        Just(trusted_issuer("https://other.example")),
+        Just(TrustedIssuerEvent::Deleted {}),
+    ]
 }
 
 fn any_api_key_event() -> impl Strategy<Value = ApiKeyEvent> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{Authority, Context, Trouble, UseCaseError};
+use super::{Authority, Context, Trouble, UseCaseError, trusted_tokens::PresentedToken};
 use crate::{
     domain::{
         AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
@@ -50,6 +50,13 @@ pub enum Entry {
         browser_binding: Option<String>,
         /// Who is logged in, if the application said so.
         subject: Option<SubjectAttestation>,
+    },
+    /// A page without a backend passed it on.
+    Page {
+        /// What the page keeps in its browser.
+        browser_binding: String,
+        /// Who is logged in, if somebody is.
+        token: Option<Box<PresentedToken>>,
     },
     /// It came in at our own authorization endpoint.
     Hosted {
@@ -141,6 +148,12 @@ pub enum AuthorizeRefusal {
     /// The client was suspended or deleted since it asked.
     #[error("the client is suspended or deleted")]
     ClientInactive,
+    /// The token that the page presented belongs to another request.
+    #[error("the trusted token was used for another authorization request")]
+    TokenUsedElsewhere,
+    /// Somebody else decided the request.
+    #[error("the authorization request was decided by somebody else")]
+    AnotherPerson,
     /// The request itself says no.
     #[error(transparent)]
     Authorization(AuthorizationRefusal),
@@ -185,6 +198,13 @@ impl Authority {
         let shows_nothing = parameters.shows_nothing();
         let (hosted, browser_binding, subject) = match entry {
             Entry::Headless { browser_binding, subject } => (false, browser_binding, Some(subject)),
+            Entry::Page { browser_binding, token } => {
+                // Before the request is there: a token that was used elsewhere leaves nothing behind.
+                if let Some(token) = &token {
+                    self.bind_token(context, token, id).await.map_err(|error| error.map(|_| AuthorizeRefusal::TokenUsedElsewhere))?;
+                }
+                (false, Some(browser_binding), Some(token.map(|token| token.subject)))
+            }
             Entry::Hosted { cookie } => (true, Some(cookie), None),
         };
         let binding = browser_binding.as_deref().map(hash_browser_binding);
@@ -525,7 +545,7 @@ impl Authority {
         }
     }
 
-    async fn require_authorization(&self, id: AuthorizationId) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
+    pub(super) async fn require_authorization(&self, id: AuthorizationId) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.authorizations.load(&self.outside, &id.stream()).await?;
         if authorization.parameters().is_none() {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));

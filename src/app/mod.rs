@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod entropy;
 mod execute;
+pub mod fetch;
 
 pub mod api_keys;
 pub mod authenticate_client;
@@ -13,14 +14,18 @@ pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
 pub mod issue;
+mod issuer_keys;
 pub mod ledger_keys;
 pub mod organizations;
+pub mod pages;
 pub mod recognise;
 pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
 pub mod subjects;
 mod target;
+pub mod trusted_issuers;
+pub mod trusted_tokens;
 
 use std::sync::Arc;
 
@@ -28,6 +33,7 @@ use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 
+use self::issuer_keys::IssuerKeys;
 use crate::{
     domain::{
         Seconds,
@@ -43,6 +49,8 @@ use crate::{
         resource_server::ResourceServerDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
+        trusted_issuer::TrustedIssuerDecider,
+        trusted_token::TrustedTokenDecider,
     },
     keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
@@ -108,6 +116,9 @@ pub struct Authority {
     idempotency_keys: Streams<IdempotencyKeyDecider>,
     organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
+    trusted_issuers: Streams<TrustedIssuerDecider>,
+    trusted_tokens: Streams<TrustedTokenDecider>,
+    issuer_keys: IssuerKeys,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
@@ -146,6 +157,9 @@ impl Authority {
             idempotency_keys: Streams::new(1_000),
             organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
+            trusted_issuers: Streams::new(1_000),
+            trusted_tokens: Streams::new(10_000),
+            issuer_keys: IssuerKeys::default(),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),
         }

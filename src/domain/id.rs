@@ -53,6 +53,9 @@ uuid_id!(
     /// One API key.
     ApiKeyId, StreamKind::ApiKey);
 uuid_id!(
+    /// One trusted issuer.
+    TrustedIssuerId, StreamKind::TrustedIssuer);
+uuid_id!(
     /// A person, by a random id of ours: the application's own id of the person never enters the log.
     SubjectId, StreamKind::Subject);
 
@@ -172,6 +175,10 @@ pub enum StreamKind {
     Organization,
     /// A person.
     Subject,
+    /// A login system whose tokens pages may present.
+    TrustedIssuer,
+    /// A trusted token that was used.
+    TrustedToken,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
     ClientAssertion,
 }
@@ -190,6 +197,8 @@ impl StreamKind {
         Self::IdempotencyKey,
         Self::Organization,
         Self::Subject,
+        Self::TrustedIssuer,
+        Self::TrustedToken,
         Self::ClientAssertion,
     ];
 
@@ -207,6 +216,8 @@ impl StreamKind {
             Self::IdempotencyKey => "idempotency_key",
             Self::Organization => "organization",
             Self::Subject => "subject",
+            Self::TrustedIssuer => "trusted_issuer",
+            Self::TrustedToken => "trusted_token",
             Self::ClientAssertion => "client_assertion",
         }
     }

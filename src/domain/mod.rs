@@ -21,10 +21,13 @@ pub mod subject;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod trusted_issuer;
+pub mod trusted_token;
 
 pub use catalog::Event;
 pub use id::{
     ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId,
+    TrustedIssuerId,
 };
 pub use sealed::Sealed;
 pub use time::{Seconds, Timestamp};

@@ -20,6 +20,8 @@ pub mod resource_server;
 pub mod scope;
 pub mod secret_text;
 pub mod token_request;
+pub mod trusted_issuer;
+pub mod trusted_token;
 pub mod uri;
 
 pub use assertion::{AssertionError, AssertionRules, CheckedAssertion, check_assertion};
@@ -45,4 +47,5 @@ pub use resource_server::{ResourceServerInput, ResourceServerSettings};
 pub use scope::{InvalidScope, Scope, ScopeToken};
 pub use secret_text::SecretText;
 pub use token_request::TokenRequest;
+pub use trusted_issuer::{Origin, TrustedIssuerInput, TrustedIssuerSettings};
 pub use uri::UriError;

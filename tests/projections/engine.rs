@@ -12,6 +12,7 @@ use grantlog_core::{
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, SqliteStore, StoreError},
 };
 use grantlog_projections::{Live, LiveRunner, runner::LiveOptions};
+use grantlog_tests::{guarded, outbound_options};
 
 /// Where snapshots of a data directory are.
 pub fn snapshots(dir: &Path) -> PathBuf {
@@ -47,6 +48,8 @@ impl Engine {
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
+            fetch: Arc::new(guarded(outbound_options(&[], &[]))),
+            issuers: runner.live(),
         };
         let authority = Authority::new(settings(), outside, vault, runner.live(), runner.live());
         authority.ensure_signing_keys(&Context::system()).await.expect("keys are made");

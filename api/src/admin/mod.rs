@@ -1,4 +1,4 @@
-//! What administrators do: clients, resource servers, API keys, signing keys, grants.
+//! What administrators do: clients, resource servers, trusted issuers, API keys, signing keys, grants.
 
 pub mod api_keys;
 pub mod clients;
@@ -7,6 +7,7 @@ pub mod organizations;
 pub mod resource_servers;
 pub mod signing_keys;
 pub mod subjects;
+pub mod trusted_issuers;
 
 use grantlog_core::{domain::api_key::Role, protocol::MetadataProblem};
 use serde_json::json;

@@ -9,6 +9,7 @@ use grantlog_core::{
         client::ClientDecider, client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
         idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, organization::OrganizationDecider,
         resource_server::ResourceServerDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        trusted_issuer::TrustedIssuerDecider, trusted_token::TrustedTokenDecider,
     },
     store::{EventStore, Position, Recorded, StoreError},
 };
@@ -126,6 +127,8 @@ fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
         StreamKind::IdempotencyKey => fold_with::<IdempotencyKeyDecider>(events),
         StreamKind::Organization => fold_with::<OrganizationDecider>(events),
         StreamKind::Subject => fold_with::<SubjectDecider>(events),
+        StreamKind::TrustedIssuer => fold_with::<TrustedIssuerDecider>(events),
+        StreamKind::TrustedToken => fold_with::<TrustedTokenDecider>(events),
         StreamKind::ClientAssertion => fold_with::<ClientAssertionDecider>(events),
     }
 }

@@ -16,6 +16,7 @@ mod signing_keys;
 mod state;
 mod subjects;
 mod sweep;
+mod trusted_issuers;
 mod verdict;
 
 use std::{
@@ -32,9 +33,9 @@ pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
 use grantlog_core::{
-    app::resource_servers::ResourceServerDirectory,
+    app::{resource_servers::ResourceServerDirectory, trusted_issuers::IssuerDirectory},
     domain::{
-        ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp,
+        ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp, TrustedIssuerId,
         grant::{FamilyNumber, Generation},
     },
     keys::{KeyDirectory, SigningKeyEntry},
@@ -47,6 +48,7 @@ use serde::{Deserialize, Serialize};
 pub use state::State;
 pub(crate) use state::{Applied, Fact};
 use tokio::sync::watch;
+pub use trusted_issuers::TrustedIssuerView;
 pub use verdict::{AccessTokenRef, LiveAccessToken, LiveRefreshToken};
 
 /// Where in the log and when.
@@ -193,6 +195,27 @@ impl Live {
     /// The API keys that are not revoked, oldest first.
     pub fn api_keys(&self) -> Vec<Arc<ApiKeyView>> {
         self.read().api_keys.list()
+    }
+
+    /// The trusted issuers, oldest first.
+    pub fn trusted_issuers(&self) -> Vec<Arc<TrustedIssuerView>> {
+        self.read().trusted_issuers.list()
+    }
+
+    /// A trusted issuer; None when there is none or it is deleted.
+    pub fn trusted_issuer(&self, id: TrustedIssuerId) -> Option<Arc<TrustedIssuerView>> {
+        self.read().trusted_issuers.get(id).cloned()
+    }
+
+    /// Whether pages of this origin may present tokens of some trusted issuer.
+    pub fn is_registered_origin(&self, origin: &str) -> bool {
+        self.read().trusted_issuers.have_origin(origin)
+    }
+}
+
+impl IssuerDirectory for Live {
+    fn issuers_named(&self, issuer: &str) -> Vec<TrustedIssuerId> {
+        self.read().trusted_issuers.named(issuer)
     }
 }
 

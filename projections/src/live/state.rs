@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use grantlog_core::{
     domain::{
         ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
+        TrustedIssuerId,
     },
     store::{Position, Recorded},
 };
@@ -23,6 +24,7 @@ use super::{
     resource_servers::ResourceServers,
     signing_keys::SigningKeys,
     subjects::Subjects,
+    trusted_issuers::TrustedIssuers,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -62,8 +64,13 @@ impl Content {
             | StreamKind::ApiKey
             | StreamKind::Organization
             | StreamKind::ResourceServer
-            | StreamKind::Subject => {}
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {
+            | StreamKind::Subject
+            | StreamKind::TrustedIssuer => {}
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::TrustedToken
+            | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
         }
@@ -97,6 +104,7 @@ pub struct State {
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
     pub(super) resource_servers: ResourceServers,
+    pub(super) trusted_issuers: TrustedIssuers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -168,12 +176,20 @@ impl State {
                 let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
                 self.resource_servers.apply(id, event, at);
             }
+            Event::TrustedIssuer(event) => {
+                let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
+                self.trusted_issuers.apply(id, event, at.time);
+            }
             Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
             Event::Subject(event) => {
                 let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
                 self.subjects.apply(subject, event, at);
             }
-            Event::Authorization(_) | Event::GrantReservation(_) | Event::IdempotencyKey(_) | Event::ClientAssertion(_) => {}
+            Event::Authorization(_)
+            | Event::GrantReservation(_)
+            | Event::IdempotencyKey(_)
+            | Event::TrustedToken(_)
+            | Event::ClientAssertion(_) => {}
         }
     }
 
@@ -192,9 +208,14 @@ impl State {
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
             StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
+            StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
-            StreamKind::Authorization | StreamKind::GrantReservation | StreamKind::IdempotencyKey | StreamKind::ClientAssertion => {}
+            StreamKind::Authorization
+            | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
+            | StreamKind::TrustedToken
+            | StreamKind::ClientAssertion => {}
         }
     }
 

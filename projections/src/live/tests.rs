@@ -12,6 +12,7 @@ use grantlog_core::{
         resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
         subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
+        trusted_issuer::TrustedIssuerEvent,
     },
     keys::KeyDirectory,
     protocol::AccessTokenFormat::{Jwt, Opaque},
@@ -23,7 +24,7 @@ use super::*;
 use crate::testing::{
     HOUR, History, START, access_token, acme, after, any_history, api_key_created, client, connected, generated, grant, machine_issued,
     machine_token, metadata, policy_set, record, registered, registered_by_itself, resource_server, resource_server_registered,
-    resource_server_updated, roles_set, scope, subject, uuid,
+    resource_server_updated, roles_set, scope, subject, trusted_issuer, uuid,
 };
 
 const REASON: RevocationReason = RevocationReason::RequestedByClient;
@@ -281,6 +282,27 @@ fn keys_are_listed_until_they_are_revoked() {
 
     let later = live(history.at(after(4), &signing("b"), SigningKeyEvent::Revoked {}));
     assert_eq!(later.keys().len(), 1);
+}
+
+#[test]
+fn trusted_issuers_and_their_origins_are_known_until_they_are_deleted() {
+    let stream = |number| TrustedIssuerId(uuid(number)).stream();
+    let history = || {
+        History::default().at(START, &stream(1), trusted_issuer("https://login.example")).at(
+            START,
+            &stream(2),
+            trusted_issuer("https://other.example"),
+        )
+    };
+    let now = live(history());
+    assert_eq!(now.issuers_named("https://login.example"), [TrustedIssuerId(uuid(1))]);
+    assert!(now.is_registered_origin("https://app.example") && !now.is_registered_origin("https://app.example:8443"));
+    assert_eq!(now.trusted_issuers().len(), 2);
+    let one_left = live(history().at(after(1), &stream(1), TrustedIssuerEvent::Deleted {}));
+    assert!(one_left.issuers_named("https://login.example").is_empty() && one_left.trusted_issuer(TrustedIssuerId(uuid(1))).is_none());
+    assert!(one_left.is_registered_origin("https://app.example"));
+    let unreadable = live(history().unreadable(&stream(1)).unreadable(&stream(2)));
+    assert!(unreadable.trusted_issuers().is_empty() && !unreadable.is_registered_origin("https://app.example"));
 }
 
 #[test]

@@ -16,13 +16,13 @@ fn fold(events: &[Arc<Recorded>]) -> State {
 /// A state with something of everything in it.
 fn full() -> State {
     use grantlog_core::{
-        domain::{ApiKeyId, StreamId, StreamKind},
+        domain::{ApiKeyId, StreamId, StreamKind, TrustedIssuerId},
         protocol::AccessTokenFormat::Opaque,
     };
 
     use grantlog_core::domain::subject::RoleChangeEffect;
 
-    use crate::testing::{acme, after, machine_issued, machine_token, policy_set, roles_set, subject};
+    use crate::testing::{acme, after, machine_issued, machine_token, policy_set, roles_set, subject, trusted_issuer};
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
@@ -31,6 +31,7 @@ fn full() -> State {
         .at(START, &resource_server(1).stream(), resource_server_registered(1, "notes.read"))
         .at(START, &acme().stream(), policy_set("none_allowed"))
         .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
+        .at(START, &TrustedIssuerId(uuid(1)).stream(), trusted_issuer("https://login.example"))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
@@ -38,7 +39,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (4, "753ecfd9fca83fe04b876de1c3f37f28fe118dca7e731910c2ab4ab00566e49a"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (5, "a7dab730579863e750e7fc4200de3b3e17c14a26a7d9a68f23b363aba57b8e37"));
 }
 
 #[test]

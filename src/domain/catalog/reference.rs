@@ -125,6 +125,18 @@ pub const EVENT_TYPES: &[EventType] = &[
         "subject.enforced",
         "What a change of roles or memberships, or one before it, took away is gone from their grants.",
     ),
+    begins(StreamKind::TrustedIssuer, "trusted_issuer.registered", "The tokens of a login system are trusted."),
+    follows(
+        StreamKind::TrustedIssuer,
+        "trusted_issuer.updated",
+        "What is registered about it changed; the event has all of it, as it is now.",
+    ),
+    follows(StreamKind::TrustedIssuer, "trusted_issuer.deleted", "Its tokens are not trusted any more."),
+    begins(
+        StreamKind::TrustedToken,
+        "trusted_token.bound",
+        "A trusted token was presented for an authorization request, and is good for no other.",
+    ),
     begins(StreamKind::ClientAssertion, "client_assertion.used", "A client assertion authenticated its client, and can't do so again."),
 ];
 

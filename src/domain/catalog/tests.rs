@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp,
+        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, TrustedIssuerId,
         api_key::Role,
         authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
         client::Registration,
@@ -26,10 +26,10 @@ use crate::{
         organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
         subject::{RoleChangeEffect, SubjectChange},
     },
-    jose::Algorithm,
+    jose::{Algorithm, VerificationAlgorithm},
     protocol::{
         AccessTokenFormat, ClaimsTemplate, ClientAuthenticationMethod, ClientMetadata, ClientType, CustomClaims, GrantType,
-        ResourceServerSettings, Scope,
+        ResourceServerSettings, Scope, TrustedIssuerSettings, trusted_issuer::ClaimMapping,
     },
 };
 
@@ -56,6 +56,8 @@ macro_rules! wire_names {
     (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
     (@pattern Organization $variant:ident) => { Event::Organization(OrganizationEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
+    (@pattern TrustedIssuer $variant:ident) => { Event::TrustedIssuer(TrustedIssuerEvent::$variant { .. }) };
+    (@pattern TrustedToken $variant:ident) => { Event::TrustedToken(TrustedTokenEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
 
@@ -131,6 +133,14 @@ wire_names! {
         RolesSet => "subject.roles_set",
         LeftOrganization => "subject.left_organization",
         Enforced => "subject.enforced",
+    },
+    TrustedIssuer {
+        Registered => "trusted_issuer.registered",
+        Updated => "trusted_issuer.updated",
+        Deleted => "trusted_issuer.deleted",
+    },
+    TrustedToken {
+        Bound => "trusted_token.bound",
     },
     ClientAssertion {
         Used => "client_assertion.used",
@@ -361,6 +371,43 @@ fn smallest_binding() -> CodeBinding {
     }
 }
 
+fn trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        jwks_uri: Some("https://login.example.com/jwks".into()),
+        jwks: None,
+        algorithms: vec![VerificationAlgorithm::Es256, VerificationAlgorithm::Ps256],
+        claims: ClaimMapping {
+            auth_time: Some(text("/session/began")),
+            passed_on: [("email".to_owned(), text("/user/email"))].into(),
+            ..smallest_trusted_issuer().claims
+        },
+        ..smallest_trusted_issuer()
+    }
+}
+
+fn smallest_trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        issuer: "https://login.example.com".into(),
+        jwks_uri: None,
+        jwks: Some(json!({"keys": [jwk()]})),
+        audience: "grantlog".into(),
+        algorithms: vec![VerificationAlgorithm::EdDsa],
+        claims: ClaimMapping {
+            subject: text("sub"),
+            organization: text("org_id"),
+            roles: text("roles"),
+            auth_time: None,
+            acr: text("acr"),
+            amr: text("amr"),
+            passed_on: BTreeMap::new(),
+        },
+        origins: vec!["https://app.example.com".parse().expect("an origin")],
+        max_token_age: Seconds(300),
+    }
+}
+
 /// Every event, by the name of its golden file without the schema version: first with everything that it can hold.
 fn samples() -> Vec<(&'static str, Event)> {
     [client_samples(), authorization_samples(), grant_samples(), other_samples()].concat()
@@ -576,6 +623,14 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Keep }.into(),
         ),
         ("subject/enforced", SubjectEvent::Enforced { change: SubjectChange(1) }.into()),
+        ("trusted_issuer/registered", TrustedIssuerEvent::Registered { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/registered.minimal", TrustedIssuerEvent::Registered { settings: smallest_trusted_issuer() }.into()),
+        ("trusted_issuer/updated", TrustedIssuerEvent::Updated { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/deleted", TrustedIssuerEvent::Deleted {}.into()),
+        (
+            "trusted_token/bound",
+            TrustedTokenEvent::Bound { issuer: TrustedIssuerId(id(4)), authorization_id: AUTHORIZATION, expires_at: LATER }.into(),
+        ),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]
 }
