@@ -4,12 +4,15 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, organizations, resource_servers, signing_keys, subjects, trusted_issuers},
+    admin::{api_keys, clients, grants, initial_access_tokens, organizations, resource_servers, signing_keys, subjects, trusted_issuers},
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
     ledger::{checkpoints, proofs, tiles},
-    oauth::{authorization, authorization_response, introspection, metadata, protected_resource, revocation, token},
+    oauth::{
+        authorization, authorization_response, introspection, metadata, protected_resource, registration, registration_management,
+        revocation, token,
+    },
     oidc::{jwks, userinfo},
     openapi,
     routes::{Route, Table},
@@ -32,6 +35,10 @@ use crate::{
         authorization::authorize,
         authorization::authorize_by_post,
         authorization_response::respond,
+        registration::register,
+        registration_management::read,
+        registration_management::update,
+        registration_management::delete,
         metadata::oauth_metadata,
         metadata::openid_configuration,
         protected_resource::protected_resource,
@@ -71,6 +78,9 @@ use crate::{
         resource_servers::update,
         resource_servers::delete,
         resource_servers::create_credentials,
+        initial_access_tokens::create,
+        initial_access_tokens::list,
+        initial_access_tokens::revoke,
         trusted_issuers::register,
         trusted_issuers::list,
         trusted_issuers::read,
@@ -109,6 +119,10 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, authorization::PATH, authorization::authorize)
         .route(Method::POST, authorization::PATH, authorization::authorize_by_post)
         .route(Method::GET, authorization_response::PATH, authorization_response::respond)
+        .with(Route::new(Method::POST, registration::PATH, registration::register).oauth().cors())
+        .with(Route::new(Method::GET, registration_management::PATH, registration_management::read).oauth().cors())
+        .with(Route::new(Method::PUT, registration_management::PATH, registration_management::update).oauth().cors())
+        .with(Route::new(Method::DELETE, registration_management::PATH, registration_management::delete).oauth().cors())
         .with(Route::new(Method::GET, metadata::OAUTH, metadata::oauth_metadata).cors())
         .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
         .with(Route::new(Method::GET, protected_resource::PATH, protected_resource::protected_resource).cors())
@@ -148,6 +162,9 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::PUT, resource_servers::ITEM, resource_servers::update)
         .route(Method::DELETE, resource_servers::ITEM, resource_servers::delete)
         .route(Method::POST, resource_servers::CREDENTIALS, resource_servers::create_credentials)
+        .route(Method::POST, initial_access_tokens::COLLECTION, initial_access_tokens::create)
+        .route(Method::GET, initial_access_tokens::COLLECTION, initial_access_tokens::list)
+        .route(Method::DELETE, initial_access_tokens::ITEM, initial_access_tokens::revoke)
         .route(Method::POST, trusted_issuers::COLLECTION, trusted_issuers::register)
         .route(Method::GET, trusted_issuers::COLLECTION, trusted_issuers::list)
         .route(Method::GET, trusted_issuers::ITEM, trusted_issuers::read)

@@ -1,4 +1,4 @@
-//! Rate limits per client, per API key and per address.
+//! Rate limits per client, per API key and per address; and per address that registers clients.
 //!
 //! The keys are hashed into a fixed number of slots with a random hash, so a caller who varies its name can't grow our
 //! memory, and can't choose whose slot it shares. Limit by client only after the client proved who it is: before that,
@@ -48,6 +48,8 @@ pub struct Rates {
     pub api_key: Option<Rate>,
     /// Per address: one IPv4 address, or one IPv6 network of 64 bits.
     pub address: Option<Rate>,
+    /// Per address, for clients that register themselves.
+    pub registration: Option<Rate>,
 }
 
 /// The limiters of this process. Several processes each count for themselves.
@@ -55,6 +57,7 @@ pub struct Limits<C: Clock = DefaultClock> {
     client: Option<Limiter<C>>,
     api_key: Option<Limiter<C>>,
     address: Option<Limiter<C>>,
+    registration: Option<Limiter<C>>,
     slots: RandomState,
 }
 
@@ -79,6 +82,7 @@ impl<C: Clock + Clone> Limits<C> {
             client: limiter("client", rates.client),
             api_key: limiter("api-key", rates.api_key),
             address: limiter("address", rates.address),
+            registration: limiter("registering-address", rates.registration),
             slots: RandomState::new(),
         }
     }
@@ -98,9 +102,14 @@ impl<C: Clock + Clone> Limits<C> {
         self.check(self.address.as_ref(), network(address))
     }
 
+    /// Counts a client that registers itself from this address.
+    pub fn check_registration(&self, address: IpAddr) -> Result<(), Problem> {
+        self.check(self.registration.as_ref(), network(address))
+    }
+
     /// Forgets callers that have been silent long enough to have their whole burst again.
     pub fn tend(&self) {
-        for limiter in [&self.client, &self.api_key, &self.address].into_iter().flatten() {
+        for limiter in [&self.client, &self.api_key, &self.address, &self.registration].into_iter().flatten() {
             limiter.governor.retain_recent();
             limiter.governor.shrink_to_fit();
         }
@@ -224,6 +233,15 @@ mod tests {
         assert!(check("192.0.2.1"));
         assert!(!check("::ffff:192.0.2.1"));
         assert!(check("192.0.2.2"));
+    }
+
+    #[test]
+    fn registrations_are_counted_apart() {
+        let (limits, _) = limits(Rates { address: rate(1, 3), registration: rate(1, 1), ..Rates::default() });
+        let address = [192, 0, 2, 1].into();
+        assert!(limits.check_registration(address).is_ok());
+        assert!(limits.check_registration(address).is_err());
+        assert!(limits.check_address(address).is_ok());
     }
 
     #[test]

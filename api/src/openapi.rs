@@ -49,6 +49,7 @@ const DOCS_FILE: &str = "/docs/{file}";
         (name = "grants", description = "What people allow clients"),
         (name = "clients", description = "Registered clients"),
         (name = "resource servers", description = "The APIs that access tokens are for"),
+        (name = "registration", description = "Clients that register themselves"),
         (name = "API keys", description = "Who may call the JSON API"),
         (name = "ledger", description = "The log as a Merkle tree with signed heads: whether anything in it was changed"),
         (name = "trusted issuers", description = "Whose tokens pages without a backend may present"),
@@ -69,6 +70,8 @@ impl Modify for SecuritySchemes {
             components.add_security_scheme(name, SecurityScheme::Http(http));
         };
         add("ApiKey", HttpAuthScheme::Bearer, "An API key: `glk_…`.");
+        add("InitialAccessToken", HttpAuthScheme::Bearer, "What an administrator gave out so that clients can be registered: `gli_…`.");
+        add("RegistrationAccessToken", HttpAuthScheme::Bearer, "What a client manages its own registration with: `glm_…`.");
         add("TrustedToken", HttpAuthScheme::Bearer, "A JWT of a trusted issuer, presented by a page of a registered origin.");
         add("ClientBasic", HttpAuthScheme::Basic, "`client_id` and `client_secret`, each form-encoded (RFC 6749 §2.3.1).");
         add("AccessToken", HttpAuthScheme::Bearer, "An access token that grantlog issued.");

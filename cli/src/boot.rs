@@ -278,6 +278,7 @@ fn tasks(app: &App, store: &Arc<SqliteStore>, limits: Arc<Limits>, metrics: Metr
     tasks.spawn(rotate_aged_keys(app.clone()));
     tasks.spawn(enforce_pending(app.clone()));
     tasks.spawn(drop_expired_hints(app.clone()));
+    tasks.spawn(delete_lapsed_clients(app.clone()));
     tasks.spawn(limits::housekeeping(limits, MINUTE));
     tasks.spawn(metrics.upkeep(METRICS_UPKEEP));
     tasks.spawn(tell_metrics(app.clone(), store.clone()));
@@ -333,6 +334,21 @@ async fn drop_expired_hints(app: App) {
         let authority = &app.authority;
         if let Err(error) = authority.vault().drop_expired_hints(authority.now()).await {
             tracing::error!(%error, "expired login hints can't be dropped");
+        }
+    }
+}
+
+/// Clears away the clients that registered themselves and were never used.
+async fn delete_lapsed_clients(app: App) {
+    let mut minutes = interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        for client_id in app.live.lapsed_clients(app.authority.now()) {
+            match app.authority.delete_lapsed_client(&Context::system(), &client_id).await {
+                Ok(true) => tracing::info!(%client_id, "a client that was never used is gone"),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, %client_id, "a lapsed client can't be deleted"),
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use grantlog_api::{
     site::SiteOptions,
 };
 use grantlog_core::{
-    app::{Settings, clock::SystemClock},
+    app::{DynamicRegistration, RegistrationSettings, Settings, clock::SystemClock},
     domain::{Seconds, subject::RoleChangeEffect},
     ledger::{NoteSigner, VerifierKey, is_origin},
     protocol::ScopeToken,
@@ -61,6 +61,8 @@ pub struct Config {
     pub authorization: Authorization,
     /// People whose roles change.
     pub subjects: Subjects,
+    /// Clients that register themselves.
+    pub registration: Registration,
     /// Signing keys.
     pub signing_keys: SigningKeys,
     /// How much of what is let in.
@@ -115,6 +117,34 @@ pub struct Subjects {
     pub on_role_change: RoleChangeEffect,
 }
 
+/// Clients that register themselves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registration {
+    /// Who may register clients, beside administrators.
+    pub dynamic: WhoRegisters,
+    /// How long such a client may go unused before it lapses, in seconds.
+    pub unused_lifetime: u32,
+    /// What such clients may ask for.
+    pub scopes: Vec<String>,
+    /// How large what a client says of itself may be, in bytes.
+    pub max_metadata_bytes: usize,
+    /// How many redirect URIs a client may have.
+    pub max_redirect_uris: usize,
+}
+
+/// Who may register clients, beside administrators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhoRegisters {
+    /// Nobody.
+    Off,
+    /// Who has an initial access token.
+    InitialAccessToken,
+    /// Anybody.
+    Open,
+}
+
 /// Signing keys. Times are seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -135,6 +165,8 @@ pub struct Limits {
     pub per_api_key: Rate,
     /// For each address, before anybody is authenticated.
     pub per_address: Rate,
+    /// For each address, for clients that register themselves.
+    pub per_address_registration: Rate,
     /// The longest request head, in bytes.
     pub header_bytes: usize,
     /// Open connections.
@@ -229,6 +261,7 @@ impl Default for Config {
             tokens: Tokens::default(),
             authorization: Authorization::default(),
             subjects: Subjects::default(),
+            registration: Registration::default(),
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
@@ -265,6 +298,19 @@ impl Default for Subjects {
     }
 }
 
+impl Default for Registration {
+    fn default() -> Self {
+        let RegistrationSettings { unused_lifetime, scopes, max_metadata_bytes, max_redirect_uris, .. } = RegistrationSettings::default();
+        Self {
+            dynamic: WhoRegisters::Off,
+            unused_lifetime: unused_lifetime.0,
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            max_metadata_bytes,
+            max_redirect_uris,
+        }
+    }
+}
+
 impl Default for SigningKeys {
     fn default() -> Self {
         Self { rotation_interval: 90 * 86_400, publication_lead: 3_600 }
@@ -277,6 +323,7 @@ impl Default for Limits {
             per_client: rate(100, 200),
             per_api_key: rate(1_000, 2_000),
             per_address: rate(50, 100),
+            per_address_registration: rate(1, 20),
             header_bytes: 16_384,
             connections: 10_000,
             header_timeout: 10,
@@ -399,6 +446,19 @@ impl Config {
         within("tokens.refresh_grace", self.tokens.refresh_grace, 0, 300)?;
         within("tokens.id_token_lifetime", self.tokens.id_token_lifetime, 1, 86_400)?;
         within("authorization.request_lifetime", self.authorization.request_lifetime, 10, 86_400)?;
+        within("registration.unused_lifetime", self.registration.unused_lifetime, 60, 31_536_000)?;
+        for scope in &self.registration.scopes {
+            let (key, scopes) = ("registration.scopes", &self.scopes);
+            if scope.parse::<ScopeToken>().is_err() || (!scopes.contains_key(scope) && !standard_scopes().contains_key(scope)) {
+                return Err(ConfigError::Invalid { key, problem: format!("names {scope:?}, which is not one of `scopes`") });
+            }
+        }
+        if !(1_024..=65_536).contains(&self.registration.max_metadata_bytes) {
+            return invalid("registration.max_metadata_bytes", "must be between 1024 and 65536");
+        }
+        if !(1..=100).contains(&self.registration.max_redirect_uris) {
+            return invalid("registration.max_redirect_uris", "must be between 1 and 100");
+        }
         within("signing_keys.rotation_interval", self.signing_keys.rotation_interval, 3_600, 315_360_000)?;
         within("signing_keys.publication_lead", self.signing_keys.publication_lead, 0, 604_800)?;
         for scope in self.scopes.keys() {
@@ -439,6 +499,7 @@ impl Config {
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
             on_role_change: self.subjects.on_role_change,
+            registration: self.registration.settings(&self.scopes),
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
         }
@@ -475,8 +536,13 @@ impl Config {
 
     /// New limiters with its rates.
     pub fn limiters(&self) -> Arc<Limiters> {
-        let Limits { per_client, per_api_key, per_address, .. } = self.limits;
-        Arc::new(Limiters::new(Rates { client: Some(per_client), api_key: Some(per_api_key), address: Some(per_address) }))
+        let Limits { per_client, per_api_key, per_address, per_address_registration, .. } = self.limits;
+        Arc::new(Limiters::new(Rates {
+            client: Some(per_client),
+            api_key: Some(per_api_key),
+            address: Some(per_address),
+            registration: Some(per_address_registration),
+        }))
     }
 
     /// What holds for every request.
@@ -497,6 +563,24 @@ impl Config {
             header_read_timeout: seconds(self.limits.header_timeout),
             drain_timeout: seconds(self.limits.drain_timeout),
             max_header_bytes: self.limits.header_bytes,
+        }
+    }
+}
+
+impl Registration {
+    /// A standard scope that `scopes` leaves out is left out here too.
+    fn settings(&self, scopes: &BTreeMap<String, String>) -> RegistrationSettings {
+        let known = self.scopes.iter().filter(|scope| scopes.contains_key(*scope));
+        RegistrationSettings {
+            dynamic: match self.dynamic {
+                WhoRegisters::Off => DynamicRegistration::Off,
+                WhoRegisters::InitialAccessToken => DynamicRegistration::InitialAccessToken,
+                WhoRegisters::Open => DynamicRegistration::Open,
+            },
+            unused_lifetime: Seconds(self.unused_lifetime),
+            scopes: known.filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
+            max_metadata_bytes: self.max_metadata_bytes,
+            max_redirect_uris: self.max_redirect_uris,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod dev;
 pub mod events;
 pub mod fsck;
 pub mod generate;
+pub mod import;
 pub mod keys;
 pub mod logging;
 pub mod place;

@@ -12,12 +12,13 @@ use futures::{
 };
 use grantlog_core::{
     domain::{
-        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, Sealed, StreamId,
-        StreamKind, SubjectId, Timestamp, TrustedIssuerId,
+        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId,
+        Sealed, StreamId, StreamKind, SubjectId, Timestamp, TrustedIssuerId,
         api_key::{ApiKeyEvent, Role},
         authorization::{Authentication, AuthorizationEvent, DenialError},
         client::{ClientEvent, Registration},
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber},
+        initial_access_token::InitialAccessTokenEvent,
         machine_token::MachineTokenEvent,
         organization::{ChangeNumber, OrganizationEvent},
         resource_server::ResourceServerEvent,
@@ -334,6 +335,9 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
             (resource_server(number).stream(), event.into())
         })),
         1 => Just((StreamId::new(StreamKind::ResourceServer, "no digest"), resource_server_registered(1, "a").into())),
+        1 => (0..3_u8, any_initial_access_token_event()).prop_map(|(number, event)| {
+            (InitialAccessTokenId(uuid(number)).stream(), event.into())
+        }),
         1 => (0..3_u8, any_trusted_issuer_event()).prop_map(|(number, event)| (TrustedIssuerId(uuid(number)).stream(), event.into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
         1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),
@@ -467,6 +471,18 @@ fn any_signing_key_event() -> impl Strategy<Value = SigningKeyEvent> {
         Just(generated()),
         any_time().prop_map(|at| SigningKeyEvent::Retired { at, published_until: at }),
         Just(SigningKeyEvent::Revoked {}),
+    ]
+}
+
+pub(crate) fn initial_access_token_created() -> InitialAccessTokenEvent {
+    InitialAccessTokenEvent::Created { name: "partners".to_owned(), expires_at: after(HOUR), max_uses: 3, secret: secret() }
+}
+
+fn any_initial_access_token_event() -> impl Strategy<Value = InitialAccessTokenEvent> {
+    prop_oneof![
+        Just(initial_access_token_created()),
+        Just(InitialAccessTokenEvent::Used { client_id: client(1) }),
+        Just(InitialAccessTokenEvent::Revoked {}),
     ]
 }
 

@@ -32,7 +32,7 @@ impl Authority {
         context: &Context,
         metadata: ClientMetadata,
     ) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
-        let client_id = ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.new_id(context).simple()).as_str());
+        let client_id = self.new_client_id(context);
         let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret(context)).unzip();
         let command = ClientCommand::Register { metadata, secret: hash, origin: Origin::default() };
         let executed = self.clients.execute_once(&self.outside, context, &client_id.stream(), &command).await?;
@@ -137,7 +137,11 @@ impl Authority {
         Ok(())
     }
 
-    fn new_client_secret(&self, context: &Context) -> (Secret, SecretHash) {
+    pub(super) fn new_client_id(&self, context: &Context) -> ClientId {
+        ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.new_id(context).simple()).as_str())
+    }
+
+    pub(super) fn new_client_secret(&self, context: &Context) -> (Secret, SecretHash) {
         let secret = keys::client_secret(self.new_secret_octets(context));
         let hash = self.hasher.hash(secret.expose());
         (secret, hash)

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod entropy;
 mod execute;
 pub mod fetch;
+mod slow_secrets;
 
 pub mod api_keys;
 pub mod authenticate_client;
@@ -13,12 +14,15 @@ pub mod clients;
 pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
+pub mod import;
+pub mod initial_access_tokens;
 pub mod issue;
 mod issuer_keys;
 pub mod ledger_keys;
 pub mod organizations;
 pub mod pages;
 pub mod recognise;
+pub mod register_itself;
 pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
@@ -32,6 +36,7 @@ use std::sync::Arc;
 use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
+pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
 use self::issuer_keys::IssuerKeys;
 use crate::{
@@ -41,9 +46,11 @@ use crate::{
         authorization::AuthorizationDecider,
         client::ClientDecider,
         client_assertion::ClientAssertionDecider,
+        client_registration::ClientRegistrationDecider,
         grant::GrantDecider,
         grant_reservation::GrantReservationDecider,
         idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
         resource_server::ResourceServerDecider,
@@ -80,6 +87,8 @@ pub struct Settings {
     pub remember_offline_access: bool,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
+    /// Whether and how clients register themselves.
+    pub registration: RegistrationSettings,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -101,11 +110,14 @@ pub struct Authority {
     vault: Vault,
     hasher: SecretHasher,
     seeds: SeedMaker,
+    slow_secrets: slow_secrets::SlowSecrets,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
+    client_registrations: Streams<ClientRegistrationDecider>,
+    initial_access_tokens: Streams<InitialAccessTokenDecider>,
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
@@ -143,10 +155,13 @@ impl Authority {
             codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
             seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
+            slow_secrets: slow_secrets::SlowSecrets::default(),
             key_directory,
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
+            client_registrations: Streams::new(1_000),
+            initial_access_tokens: Streams::new(1_000),
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, machine_token::MachineTokenEvent,
+    client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
+    idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
     organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
     trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
@@ -16,6 +17,10 @@ use super::{
 pub enum Event {
     /// Of a client.
     Client(ClientEvent),
+    /// Of a description of a client.
+    ClientRegistration(ClientRegistrationEvent),
+    /// Of an initial access token.
+    InitialAccessToken(InitialAccessTokenEvent),
     /// Of an authorization request.
     Authorization(AuthorizationEvent),
     /// Of a grant.
@@ -122,6 +127,8 @@ macro_rules! catalog {
 
 catalog! {
     Client: ClientEvent,
+    ClientRegistration: ClientRegistrationEvent,
+    InitialAccessToken: InitialAccessTokenEvent,
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,

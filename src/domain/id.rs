@@ -53,6 +53,9 @@ uuid_id!(
     /// One API key.
     ApiKeyId, StreamKind::ApiKey);
 uuid_id!(
+    /// What lets clients register themselves.
+    InitialAccessTokenId, StreamKind::InitialAccessToken);
+uuid_id!(
     /// One trusted issuer.
     TrustedIssuerId, StreamKind::TrustedIssuer);
 uuid_id!(
@@ -155,6 +158,10 @@ impl fmt::Display for ResourceServerId {
 pub enum StreamKind {
     /// A registered client.
     Client,
+    /// Which client a description of a client is registered as.
+    ClientRegistration,
+    /// What lets clients register themselves.
+    InitialAccessToken,
     /// An authorization request.
     Authorization,
     /// A grant.
@@ -187,6 +194,8 @@ impl StreamKind {
     /// Every kind there is.
     pub const ALL: &[Self] = &[
         Self::Client,
+        Self::ClientRegistration,
+        Self::InitialAccessToken,
         Self::Authorization,
         Self::Grant,
         Self::GrantReservation,
@@ -206,6 +215,8 @@ impl StreamKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
+            Self::ClientRegistration => "client_registration",
+            Self::InitialAccessToken => "initial_access_token",
             Self::Authorization => "authorization",
             Self::Grant => "grant",
             Self::GrantReservation => "grant_reservation",

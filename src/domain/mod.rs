@@ -8,10 +8,12 @@ pub mod authorization;
 pub mod catalog;
 pub mod client;
 pub mod client_assertion;
+pub mod client_registration;
 pub mod grant;
 pub mod grant_reservation;
 pub mod id;
 pub mod idempotency_key;
+pub mod initial_access_token;
 pub mod machine_token;
 pub mod organization;
 pub mod resource_server;
@@ -26,8 +28,8 @@ pub mod trusted_token;
 
 pub use catalog::Event;
 pub use id::{
-    ApiKeyId, AuthorizationId, ClientId, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId,
-    TrustedIssuerId,
+    ApiKeyId, AuthorizationId, ClientId, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId,
+    StreamKind, SubjectId, TrustedIssuerId,
 };
 pub use sealed::Sealed;
 pub use time::{Seconds, Timestamp};

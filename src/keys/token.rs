@@ -14,7 +14,7 @@ use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::domain::{
-    ApiKeyId, AuthorizationId, GrantId, MachineTokenId,
+    ApiKeyId, AuthorizationId, GrantId, InitialAccessTokenId, MachineTokenId,
     grant::{FamilyNumber, Generation, TokenNumber},
 };
 
@@ -24,6 +24,8 @@ const ACCESS_TOKEN: Kind = Kind { prefix: "gla_", label: b"grantlog access token
 const RESPONSE_TOKEN: Kind = Kind { prefix: "", label: b"grantlog authorization response" };
 const CLIENT_SECRET: &str = "gls_";
 const API_KEY: &str = "glk_";
+const INITIAL_ACCESS_TOKEN: &str = "gli_";
+const REGISTRATION_ACCESS_TOKEN: &str = "glm_";
 
 /// 128 bits: nobody guesses one, and the texts stay short.
 const MAC_LENGTH: usize = 16;
@@ -242,17 +244,42 @@ pub fn client_secret(mut random: [u8; 32]) -> Secret {
 }
 
 /// An API key: its id, so that it is found, and these random bytes.
-pub fn api_key(id: ApiKeyId, mut random: [u8; 32]) -> Secret {
-    let bytes = Zeroizing::new([&id.0.as_bytes()[..], &random].concat());
-    random.zeroize();
-    with_checksum(API_KEY, &bytes)
+pub fn api_key(id: ApiKeyId, random: [u8; 32]) -> Secret {
+    with_id(API_KEY, id.0, random)
 }
 
 /// Reads an API key: its id, and the whole text, whose hash is the proof. None when it has not the form of one.
 pub fn parse_api_key(text: &str) -> Option<(ApiKeyId, &str)> {
-    let bytes = Zeroizing::new(BASE64URL.decode(without_checksum(API_KEY, text)?).ok()?);
+    id_of(API_KEY, text).map(|id| (ApiKeyId(id), text))
+}
+
+/// An initial access token (RFC 7591 §1.2): its id, so that it is found, and these random bytes.
+pub fn initial_access_token(id: InitialAccessTokenId, random: [u8; 32]) -> Secret {
+    with_id(INITIAL_ACCESS_TOKEN, id.0, random)
+}
+
+/// The id of an initial access token, whose whole text is hashed for the proof. None when it has not the form of one.
+pub fn parse_initial_access_token(text: &str) -> Option<InitialAccessTokenId> {
+    id_of(INITIAL_ACCESS_TOKEN, text).map(InitialAccessTokenId)
+}
+
+/// A registration access token (RFC 7592 §1.2) made of these random bytes.
+pub fn registration_access_token(mut random: [u8; 32]) -> Secret {
+    let token = with_checksum(REGISTRATION_ACCESS_TOKEN, &random);
+    random.zeroize();
+    token
+}
+
+fn with_id(prefix: &str, id: Uuid, mut random: [u8; 32]) -> Secret {
+    let bytes = Zeroizing::new([&id.as_bytes()[..], &random].concat());
+    random.zeroize();
+    with_checksum(prefix, &bytes)
+}
+
+fn id_of(prefix: &str, text: &str) -> Option<Uuid> {
+    let bytes = Zeroizing::new(BASE64URL.decode(without_checksum(prefix, text)?).ok()?);
     let (id, random) = bytes.split_first_chunk::<16>()?;
-    (random.len() == 32).then_some((ApiKeyId(Uuid::from_bytes(*id)), text))
+    (random.len() == 32).then(|| Uuid::from_bytes(*id))
 }
 
 fn with_checksum(prefix: &str, bytes: &[u8]) -> Secret {
@@ -304,7 +331,7 @@ mod tests {
         TokenCodec::new([7; 32])
     }
 
-    fn all() -> [Secret; 6] {
+    fn all() -> [Secret; 8] {
         let codec = codec();
         [
             codec.code(CODE_REF),
@@ -313,6 +340,8 @@ mod tests {
             codec.access_token(MACHINE_REF),
             client_secret([1; 32]),
             api_key(KEY_ID, [2; 32]),
+            initial_access_token(InitialAccessTokenId(KEY_ID.0), [3; 32]),
+            registration_access_token([4; 32]),
         ]
     }
 
@@ -324,6 +353,8 @@ mod tests {
             codec.parse_access_token(text).is_some(),
             without_checksum(CLIENT_SECRET, text).is_some(),
             parse_api_key(text).is_some(),
+            parse_initial_access_token(text).is_some(),
+            without_checksum(REGISTRATION_ACCESS_TOKEN, text).is_some(),
         ]
         .into_iter()
         .filter(|is_read| *is_read)

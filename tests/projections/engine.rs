@@ -6,7 +6,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use grantlog_core::{
-    app::{Authority, Context, Outside, Settings, clock::ManualClock, entropy::SystemEntropy},
+    app::{Authority, Context, Outside, RegistrationSettings, Settings, clock::ManualClock, entropy::SystemEntropy},
     domain::{Seconds, StreamId, Timestamp, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, SqliteStore, StoreError},
@@ -92,6 +92,7 @@ fn settings() -> Settings {
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
         on_role_change: RoleChangeEffect::Narrow,
+        registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),
     }

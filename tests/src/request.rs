@@ -87,6 +87,22 @@ impl TestServer {
         self.register(merged(usual, members)).await
     }
 
+    /// Registers a client as itself, with an initial access token if there is one.
+    pub async fn register_itself(&self, initial_access_token: Option<&str>, said: &Value) -> Answer {
+        let authorization = initial_access_token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(authorization.as_deref().map(|authorization| ("authorization", authorization)));
+        self.request(Method::POST, "/oauth2/register", &headers, said.to_string()).await
+    }
+
+    /// Sends a request to the registration of a client, as the client that was registered so.
+    pub async fn manage(&self, method: Method, registered: &Value, body: Option<&Value>) -> Answer {
+        let path = text(registered, "registration_client_uri").strip_prefix(self.issuer()).expect("a URL of ours");
+        let authorization = format!("Bearer {}", text(registered, "registration_access_token"));
+        let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+        self.request(method, path, &headers, body.map(Value::to_string).unwrap_or_default()).await
+    }
+
     /// An access token of a machine client.
     pub async fn machine_token(&self, client: &Value) -> String {
         let answer = self.as_client(client, "/oauth2/token", &[("grant_type", "client_credentials")]).await.expect(200);

@@ -10,7 +10,7 @@ use grantlog_api::{
 };
 use grantlog_core::{
     app::{
-        Authority, Context, Outside, Settings,
+        Authority, Context, Outside, RegistrationSettings, Settings,
         clock::{Clock, ManualClock},
         entropy::SeededEntropy,
     },
@@ -252,6 +252,7 @@ fn settings() -> Settings {
         acr_values_supported: Arc::from(["urn:example:silver".to_owned(), "urn:example:gold".to_owned()]),
         remember_offline_access: false,
         on_role_change: RoleChangeEffect::Narrow,
+        registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(3_600),
         key_rotation_interval: Seconds(90 * 86_400),
     }

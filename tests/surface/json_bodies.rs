@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use crate::operations::{Operation, document, operations};
 
+/// The operations of the JSON API. Those of RFC 7591 have errors of their own, and pass over what they don't know.
 fn json_operations() -> Vec<(Operation, Value)> {
     let json = |operation: Operation| {
         let (_, body) = operation.bodies().into_iter().find(|(media_type, _)| media_type == "application/json")?;
         Some((operation, body))
     };
-    operations().into_iter().filter_map(json).collect()
+    operations().into_iter().filter(|operation| operation.path.starts_with("/v1/")).filter_map(json).collect()
 }
 
 async fn send(server: &TestServer, operation: &Operation, body: impl Into<Bytes>) -> Answer {

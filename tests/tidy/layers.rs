@@ -3,11 +3,12 @@
 use crate::source::{File, files, has_word, paths_from, rust_below};
 
 /// Names without behaviour of their own: every floor may speak of them.
-const VALUES: [&str; 15] = [
+const VALUES: [&str; 16] = [
     "domain::ApiKeyId",
     "domain::AuthorizationId",
     "domain::ClientId",
     "domain::GrantId",
+    "domain::InitialAccessTokenId",
     "domain::MachineTokenId",
     "domain::OrganizationId",
     "domain::Sealed",

@@ -1,8 +1,10 @@
-//! What administrators do: clients, resource servers, trusted issuers, API keys, signing keys, grants.
+//! What administrators do: clients, initial access tokens, resource servers, trusted issuers, API keys, signing keys,
+//! organizations, subjects, grants.
 
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
+pub mod initial_access_tokens;
 pub mod organizations;
 pub mod resource_servers;
 pub mod signing_keys;

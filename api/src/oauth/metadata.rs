@@ -1,13 +1,13 @@
 //! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0). Both documents are the same one.
 
 use grantlog_core::{
-    app::claims,
+    app::{DynamicRegistration, claims},
     jose::{Algorithm, VerificationAlgorithm},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{authorization, introspection, revocation, token};
+use super::{authorization, introspection, registration, revocation, token};
 use crate::{
     app::App,
     oidc::{jwks, userinfo},
@@ -38,6 +38,9 @@ pub struct Metadata {
     introspection_endpoint: String,
     /// Where tokens are ended.
     revocation_endpoint: String,
+    /// Where clients register themselves; absent when they don't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     /// Where claims about the end-user are.
     userinfo_endpoint: String,
     /// Where the public keys are.
@@ -83,6 +86,9 @@ impl Metadata {
             token_endpoint: at(token::PATH),
             introspection_endpoint: at(introspection::PATH),
             revocation_endpoint: at(revocation::PATH),
+            // RFC 8414 §2: optional. What is not there is not announced.
+            registration_endpoint: (app.authority.settings.registration.dynamic != DynamicRegistration::Off)
+                .then(|| at(registration::PATH)),
             userinfo_endpoint: at(userinfo::PATH),
             jwks_uri: at(jwks::PATH),
             scopes_supported: app.edge.scopes.keys().cloned().collect(),

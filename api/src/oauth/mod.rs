@@ -1,10 +1,12 @@
-//! OAuth 2.1: authorization, token, introspection, revocation, metadata.
+//! OAuth 2.1: authorization, token, introspection, revocation, registration, metadata.
 
 pub mod authorization;
 pub mod authorization_response;
 pub mod introspection;
 pub mod metadata;
 pub mod protected_resource;
+pub mod registration;
+pub mod registration_management;
 pub mod revocation;
 pub mod token;
 

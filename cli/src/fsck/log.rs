@@ -6,8 +6,9 @@ use futures::TryStreamExt;
 use grantlog_core::{
     domain::{
         Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
-        client::ClientDecider, client_assertion::ClientAssertionDecider, grant::GrantDecider, grant_reservation::GrantReservationDecider,
-        idempotency_key::IdempotencyKeyDecider, machine_token::MachineTokenDecider, organization::OrganizationDecider,
+        client::ClientDecider, client_assertion::ClientAssertionDecider, client_registration::ClientRegistrationDecider,
+        grant::GrantDecider, grant_reservation::GrantReservationDecider, idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider, organization::OrganizationDecider,
         resource_server::ResourceServerDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
         trusted_issuer::TrustedIssuerDecider, trusted_token::TrustedTokenDecider,
     },
@@ -117,6 +118,8 @@ async fn check_stream(store: &dyn EventStore, stream: &StreamId, seen: Seen) -> 
 fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
     match kind {
         StreamKind::Client => fold_with::<ClientDecider>(events),
+        StreamKind::ClientRegistration => fold_with::<ClientRegistrationDecider>(events),
+        StreamKind::InitialAccessToken => fold_with::<InitialAccessTokenDecider>(events),
         StreamKind::Authorization => fold_with::<AuthorizationDecider>(events),
         StreamKind::Grant => fold_with::<GrantDecider>(events),
         StreamKind::GrantReservation => fold_with::<GrantReservationDecider>(events),

@@ -8,6 +8,7 @@ mod clients;
 mod connected;
 mod digest;
 mod grants;
+mod initial_access_tokens;
 mod machine_tokens;
 mod organizations;
 mod pool;
@@ -43,6 +44,7 @@ use grantlog_core::{
     store::Position,
 };
 pub use grants::GrantView;
+pub use initial_access_tokens::InitialAccessTokenView;
 pub use resource_servers::{ResourceServerPage, ResourceServerView};
 use serde::{Deserialize, Serialize};
 pub use state::State;
@@ -190,6 +192,11 @@ impl Live {
     /// At most `limit` of them, after the cursor that the page before ended with.
     pub fn resource_server_page(&self, after: Option<&str>, limit: usize) -> Result<ResourceServerPage, InvalidCursor> {
         self.read().resource_servers.page(after, limit)
+    }
+
+    /// The initial access tokens that are not revoked, oldest first.
+    pub fn initial_access_tokens(&self) -> Vec<Arc<InitialAccessTokenView>> {
+        self.read().initial_access_tokens.list()
     }
 
     /// The API keys that are not revoked, oldest first.

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use grantlog_core::{
     domain::{
-        ApiKeyId, ClientId, Event, GrantId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind, SubjectId, Timestamp,
-        TrustedIssuerId,
+        ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind,
+        SubjectId, Timestamp, TrustedIssuerId,
     },
     store::{Position, Recorded},
 };
@@ -18,6 +18,7 @@ use super::{
     clients::Clients,
     digest::Digest,
     grants::{Grants, Surroundings},
+    initial_access_tokens::InitialAccessTokens,
     machine_tokens::MachineTokens,
     organizations::Organizations,
     pool::Pool,
@@ -58,6 +59,7 @@ impl Content {
     fn read(recorded: &Recorded) -> Self {
         match recorded.stream.kind() {
             StreamKind::Client
+            | StreamKind::InitialAccessToken
             | StreamKind::Grant
             | StreamKind::MachineToken
             | StreamKind::SigningKey
@@ -67,6 +69,7 @@ impl Content {
             | StreamKind::Subject
             | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
+            | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
             | StreamKind::TrustedToken
@@ -98,6 +101,7 @@ pub struct State {
     applied: Option<Applied>,
     unreadable: u64,
     pub(super) clients: Clients,
+    pub(super) initial_access_tokens: InitialAccessTokens,
     pub(super) grants: Grants,
     pub(super) organizations: Organizations,
     pub(super) subjects: Subjects,
@@ -172,6 +176,10 @@ impl State {
                 let Ok(id) = stream.key().parse::<ApiKeyId>() else { return self.unreadable += 1 };
                 self.api_keys.apply(id, event, at.time);
             }
+            Event::InitialAccessToken(event) => {
+                let Ok(id) = stream.key().parse::<InitialAccessTokenId>() else { return self.unreadable += 1 };
+                self.initial_access_tokens.apply(id, event, at.time);
+            }
             Event::ResourceServer(event) => {
                 let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
                 self.resource_servers.apply(id, event, at);
@@ -186,6 +194,7 @@ impl State {
                 self.subjects.apply(subject, event, at);
             }
             Event::Authorization(_)
+            | Event::ClientRegistration(_)
             | Event::GrantReservation(_)
             | Event::IdempotencyKey(_)
             | Event::TrustedToken(_)
@@ -207,11 +216,13 @@ impl State {
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
+            StreamKind::InitialAccessToken => drop(key.parse().map(|id| self.initial_access_tokens.remove(id))),
             StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
             StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
             StreamKind::Authorization
+            | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
             | StreamKind::TrustedToken

@@ -3,10 +3,11 @@ use std::sync::Arc;
 use grantlog_core::{
     app::directory::{GrantDirectory, GrantEntry},
     domain::{
-        ApiKeyId, OrganizationId, StreamId, StreamKind,
+        ApiKeyId, InitialAccessTokenId, OrganizationId, StreamId, StreamKind,
         api_key::ApiKeyEvent,
         client::{ClientEvent, Registration},
         grant::{GrantEvent, RevocationReason, TokenNumber},
+        initial_access_token::InitialAccessTokenEvent,
         machine_token::MachineTokenEvent,
         organization::{ChangeNumber, OrganizationEvent},
         resource_server::ResourceServerEvent,
@@ -22,9 +23,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{
-    HOUR, History, START, access_token, acme, after, any_history, api_key_created, client, connected, generated, grant, machine_issued,
-    machine_token, metadata, policy_set, record, registered, registered_by_itself, resource_server, resource_server_registered,
-    resource_server_updated, roles_set, scope, subject, trusted_issuer, uuid,
+    HOUR, History, START, access_token, acme, after, any_history, api_key_created, client, connected, generated, grant,
+    initial_access_token_created, machine_issued, machine_token, metadata, policy_set, record, registered, registered_by_itself,
+    resource_server, resource_server_registered, resource_server_updated, roles_set, scope, subject, trusted_issuer, uuid,
 };
 
 const REASON: RevocationReason = RevocationReason::RequestedByClient;
@@ -520,6 +521,18 @@ fn a_client_that_was_never_used_is_not_listed_once_its_lease_is_over() {
     let used = || history().at(after(1), &client(1).stream(), ClientEvent::Used {});
     assert_eq!(listed(used(), after(HOUR)), 1);
     assert!(live(used()).lapsed_clients(after(HOUR)).is_empty());
+}
+
+#[test]
+fn an_initial_access_token_is_listed_with_its_uses_until_it_is_revoked() {
+    let stream = InitialAccessTokenId(uuid(1)).stream();
+    let used = || {
+        let event = InitialAccessTokenEvent::Used { client_id: client(1) };
+        History::default().at(START, &stream, initial_access_token_created()).at(after(1), &stream, event)
+    };
+    let listed = live(used()).initial_access_tokens();
+    assert_eq!(listed.iter().map(|token| (&*token.name, token.uses, token.max_uses)).collect::<Vec<_>>(), [("partners", 1, 3)]);
+    assert!(live(used().at(after(2), &stream, InitialAccessTokenEvent::Revoked {})).initial_access_tokens().is_empty());
 }
 
 #[test]

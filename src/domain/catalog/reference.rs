@@ -54,6 +54,17 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Client, "client.verified", "An administrator vouches for it."),
     follows(StreamKind::Client, "client.verification_withdrawn", "Nobody vouches for it any more."),
     follows(StreamKind::Client, "client.deleted", "It is gone for good, with everything it held."),
+    // Made anew when the client that was registered with it is gone.
+    EventType {
+        stream: StreamKind::ClientRegistration,
+        name: "client_registration.assigned",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "From here on this is the client that registers itself with this description.",
+    },
+    begins(StreamKind::InitialAccessToken, "initial_access_token.created", "It exists."),
+    follows(StreamKind::InitialAccessToken, "initial_access_token.used", "It let one client register."),
+    follows(StreamKind::InitialAccessToken, "initial_access_token.revoked", "It is good for nothing any more."),
     begins(StreamKind::Authorization, "authorization.requested", "A valid authorization request arrived."),
     follows(StreamKind::Authorization, "authorization.subject_attested", "The application said who the person is."),
     follows(StreamKind::Authorization, "authorization.approved", "The person agreed, or did not have to be asked."),

@@ -46,6 +46,8 @@ macro_rules! wire_names {
         }
     };
     (@pattern Client $variant:ident) => { Event::Client(ClientEvent::$variant { .. }) };
+    (@pattern ClientRegistration $variant:ident) => { Event::ClientRegistration(ClientRegistrationEvent::$variant { .. }) };
+    (@pattern InitialAccessToken $variant:ident) => { Event::InitialAccessToken(InitialAccessTokenEvent::$variant { .. }) };
     (@pattern Authorization $variant:ident) => { Event::Authorization(AuthorizationEvent::$variant { .. }) };
     (@pattern Grant $variant:ident) => { Event::Grant(GrantEvent::$variant { .. }) };
     (@pattern GrantReservation $variant:ident) => { Event::GrantReservation(GrantReservationEvent::$variant { .. }) };
@@ -75,6 +77,14 @@ wire_names! {
         Verified => "client.verified",
         VerificationWithdrawn => "client.verification_withdrawn",
         Deleted => "client.deleted",
+    },
+    ClientRegistration {
+        Assigned => "client_registration.assigned",
+    },
+    InitialAccessToken {
+        Created => "initial_access_token.created",
+        Used => "initial_access_token.used",
+        Revoked => "initial_access_token.revoked",
     },
     Authorization {
         Requested => "authorization.requested",
@@ -410,7 +420,20 @@ fn smallest_trusted_issuer() -> TrustedIssuerSettings {
 
 /// Every event, by the name of its golden file without the schema version: first with everything that it can hold.
 fn samples() -> Vec<(&'static str, Event)> {
-    [client_samples(), authorization_samples(), grant_samples(), other_samples()].concat()
+    [client_samples(), registration_samples(), authorization_samples(), grant_samples(), other_samples()].concat()
+}
+
+fn registration_samples() -> Vec<(&'static str, Event)> {
+    use InitialAccessTokenEvent as E;
+    vec![
+        ("client_registration/assigned", ClientRegistrationEvent::Assigned { client_id: client() }.into()),
+        (
+            "initial_access_token/created",
+            E::Created { name: "partners".to_owned(), expires_at: LATER, max_uses: 20, secret: text(SECRET_HASH) }.into(),
+        ),
+        ("initial_access_token/used", E::Used { client_id: client() }.into()),
+        ("initial_access_token/revoked", E::Revoked {}.into()),
+    ]
 }
 
 fn client_samples() -> Vec<(&'static str, Event)> {
