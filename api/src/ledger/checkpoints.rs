@@ -82,16 +82,17 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 
 /// Ask for a checkpoint.
 ///
-/// Signs the tree over everything that is in the log now. When the newest checkpoint covers that, it is the answer.
+/// Signs the tree over everything that is in the log now. When the newest checkpoint covers that, it is the answer: to ask again
+/// makes no other.
 #[utoipa::path(post, path = COLLECTION, tag = "ledger", operation_id = "createCheckpoint", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
-    responses((status = 201, description = "The newest checkpoint.", body = Checkpoint),
+    responses((status = 200, description = "The newest checkpoint.", body = Checkpoint),
         (status = 409, description = "The log does not fit what was signed about it.", body = ProblemBody),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),
         (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     let signed = app.ledger.sign().await.map_err(trouble)?;
-    Ok(reply::created(&Checkpoint::of(signed)))
+    Ok(reply::ok(&Checkpoint::of(signed)))
 }
 
 /// Read the keys that verify checkpoints.
