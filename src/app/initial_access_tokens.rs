@@ -19,11 +19,11 @@ impl Authority {
         max_uses: u32,
     ) -> Result<(InitialAccessTokenId, Secret), UseCaseError<InitialAccessTokenRefusal>> {
         let now = self.now();
-        let id = InitialAccessTokenId(self.outside.entropy.uuid_v7(now));
-        let token = keys::initial_access_token(id, self.random());
+        let id = InitialAccessTokenId(self.new_id(context));
+        let token = keys::initial_access_token(id, self.new_secret_octets(context));
         let secret = self.hasher.hash(token.expose());
         let command = InitialAccessTokenCommand::Create { name: name.to_owned(), expires_at: now.plus(lifetime), max_uses, secret };
-        self.initial_access_tokens.execute(&self.outside, context, &id.stream(), &command).await?;
+        self.initial_access_tokens.execute_once(&self.outside, context, &id.stream(), &command).await?;
         Ok((id, token))
     }
 

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -85,7 +86,7 @@ impl InitialAccessToken {
 }
 
 /// Create an initial access token: who has it can register clients.
-#[utoipa::path(post, path = COLLECTION, tag = "registration", operation_id = "createInitialAccessToken", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "registration", operation_id = "createInitialAccessToken", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = CreateInitialAccessToken, example = json!({"name": "partners", "expires_in": 86400, "max_uses": 20})),
     responses((status = 201, description = "The initial access token: shown this once.", body = InitialAccessToken), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
@@ -103,7 +104,7 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     if !(1..=MOST_USES).contains(&max_uses) {
         return Err(Problem::invalid_field("max_uses", format!("It must be between 1 and {MOST_USES}.")));
     }
-    let context = acting_as(&key, &request);
+    let context = app.acting_once(&key, &request, "createInitialAccessToken").await?;
     let created = app.authority.create_initial_access_token(&context, name, Seconds(lifetime), max_uses).await;
     let (id, token) = created.map_err(refused)?;
     let view = app.live.initial_access_tokens().into_iter().find(|view| view.id == id);
