@@ -10,6 +10,7 @@ use crate::{
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
+    ledger::{checkpoints, proofs, tiles},
     oauth::{
         authorization, authorization_response, introspection, metadata, protected_resource, registration, registration_management,
         revocation, token,
@@ -47,6 +48,14 @@ use crate::{
         protected_resource::protected_resource,
         grants::list,
         grants::revoke,
+        checkpoints::create,
+        checkpoints::keys,
+        checkpoints::list,
+        proofs::inclusion,
+        proofs::consistency,
+        tiles::checkpoint,
+        tiles::entries,
+        tiles::hashes,
         policy::read,
         policy::publish,
         policy::versions,
@@ -129,6 +138,14 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::GET, protected_resource::PATH, protected_resource::protected_resource).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
+        .with(Route::new(Method::GET, tiles::CHECKPOINT, tiles::checkpoint).unlimited())
+        .with(Route::new(Method::GET, tiles::ENTRIES, tiles::entries).with_tail().unlimited())
+        .with(Route::new(Method::GET, tiles::HASHES, tiles::hashes).with_tail().unlimited())
+        .route(Method::GET, checkpoints::KEYS, checkpoints::keys)
+        .route(Method::GET, checkpoints::COLLECTION, checkpoints::list)
+        .route(Method::POST, checkpoints::COLLECTION, checkpoints::create)
+        .route(Method::GET, proofs::INCLUSION, proofs::inclusion)
+        .route(Method::GET, proofs::CONSISTENCY, proofs::consistency)
         .route(Method::GET, policy::POLICY, policy::read)
         .with(Route::new(Method::PUT, policy::POLICY, policy::publish).body_limit(policy::BODY_LIMIT))
         .route(Method::GET, policy::VERSIONS, policy::versions)

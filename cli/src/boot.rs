@@ -22,12 +22,15 @@ use grantlog_api::{
 use grantlog_core::{
     app::{Authority, Context, Outside, UseCaseError, clock::SystemClock, entropy::SystemEntropy},
     domain::{StreamKind, api_key::Role},
+    jose::SigningKey,
     keys::{MasterKey, MasterKeyError, Secret, Vault, VaultError},
+    ledger::NoteSigner,
     store::{EventStore, SqliteStore, StoreError},
 };
 use grantlog_outbound::{GuardedFetch, OutboundError};
 use grantlog_projections::{
-    Live, LiveRunner,
+    LedgerRunner, Live, LiveRunner,
+    ledger::LedgerError,
     runner::{LiveOptions, Progress},
 };
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
@@ -75,6 +78,9 @@ pub enum BootError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// Keys, or what the demo needs.
     #[error("what a start needs can't be made: {0}")]
     Keys(String),
@@ -208,6 +214,7 @@ pub struct Service {
     config: Config,
     store: Arc<SqliteStore>,
     runner: LiveRunner,
+    ledger: LedgerRunner,
     tasks: JoinSet<()>,
 }
 
@@ -223,10 +230,17 @@ impl Service {
         let first_admin_key = engine.make_first_keys().await?;
         let limits = config.limiters();
         let Engine { authority, store, runner } = engine;
-        let app = Arc::new(Inner { authority: *authority, live: runner.live(), limits: limits.clone(), edge: config.edge_settings() });
+        let ledger = start_ledger(&config, &authority, store.clone()).await?;
+        let app = Arc::new(Inner {
+            authority: *authority,
+            live: runner.live(),
+            ledger: ledger.ledger(),
+            limits: limits.clone(),
+            edge: config.edge_settings(),
+        });
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
         let tasks = tasks(&app, &store, limits, metrics);
-        Ok(Self { app, site, first_admin_key, config, store, runner, tasks })
+        Ok(Self { app, site, first_admin_key, config, store, runner, ledger, tasks })
     }
 
     /// Serves until `shutdown` completes, and then ends in order: the requests under way are answered, the read side
@@ -234,9 +248,22 @@ impl Service {
     pub async fn serve(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
         let drained = serve(listener, self.site.clone(), self.config.serve_options(), shutdown).await;
         self.tasks.shutdown().await;
+        self.ledger.shutdown().await;
         close(self.runner, &self.store).await;
         drained
     }
+}
+
+/// Keeps the ledger of a data directory, signed with the newest of its keys.
+async fn start_ledger(config: &Config, authority: &Authority, store: Arc<SqliteStore>) -> Result<LedgerRunner, BootError> {
+    let current = authority.ensure_ledger_key().await.map_err(|trouble| BootError::Keys(trouble.to_string()))?;
+    let keys = authority.ledger_keys().await.map_err(|trouble| BootError::Keys(trouble.to_string()))?;
+    let origin = config.ledger_origin();
+    let signer = |key: Arc<SigningKey>| {
+        NoteSigner::new(&origin, key).ok_or_else(|| BootError::Keys("the key of the ledger can't sign checkpoints".to_owned()))
+    };
+    let earlier = keys.into_iter().map(|key| Ok(signer(key)?.verifier().clone())).collect::<Result<_, BootError>>()?;
+    Ok(LedgerRunner::start(store, config.ledger_options(signer(current)?, earlier)).await?)
 }
 
 impl fmt::Debug for Service {
@@ -292,6 +319,10 @@ async fn tell_metrics(app: App, store: Arc<SqliteStore>) {
         let position = app.live.position().map_or(0, |position| position.0);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
         metrics::gauge!("grantlog_read_side_position").set(position as f64);
+        let signed = app.ledger.published().map_or(0, |checkpoint| checkpoint.size);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
+        metrics::gauge!("grantlog_ledger_signed_position").set(signed as f64);
+        metrics::gauge!("grantlog_ledger_refusing").set(if app.ledger.refusal().is_some() { 1.0 } else { 0.0 });
         metrics::gauge!("grantlog_read_side_following").set(if app.live.is_following() { 1.0 } else { 0.0 });
     }
 }

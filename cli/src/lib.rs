@@ -1,6 +1,7 @@
 //! The program grantlog, as a library: the subcommands, and the service that they and the tests boot.
 
 pub mod api_keys;
+pub mod audit;
 pub mod boot;
 pub mod config;
 pub mod dev;

@@ -3,9 +3,10 @@
 //! `live` holds the read models that answer while a request waits. They are fed by the log and by nothing else: the
 //! state at a position is a function of the events up to it, so it can be thrown away and rebuilt at any time.
 //! `runner` feeds them, `snapshot` keeps copies so that a start need not read the whole log, `wait` lets a reader wait
-//! for a position, and `rebuild` proves that all of them agree.
+//! for a position, and `rebuild` proves that all of them agree. `ledger` is the log's Merkle tree with its signed heads.
 
 mod json;
+pub mod ledger;
 pub mod live;
 pub mod rebuild;
 pub mod runner;
@@ -14,5 +15,6 @@ mod snapshot;
 mod testing;
 pub mod wait;
 
+pub use ledger::{Ledger, LedgerRunner};
 pub use live::Live;
 pub use runner::LiveRunner;
