@@ -18,6 +18,7 @@ use crate::{
     openapi,
     routes::{Route, Table},
     site::{Site, SiteOptions},
+    token_check,
 };
 
 #[derive(OpenApi)]
@@ -29,6 +30,7 @@ use crate::{
         userinfo::userinfo_by_post,
         jwks::jwks,
         revocation::revoke,
+        token_check::check,
         create::create,
         read::read,
         subject::attest,
@@ -110,6 +112,7 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::POST, userinfo::PATH, userinfo::userinfo_by_post).oauth().cors())
         .with(Route::new(Method::GET, jwks::PATH, jwks::jwks).cors())
         .with(Route::new(Method::POST, revocation::PATH, revocation::revoke).oauth().cors().unlimited())
+        .with(Route::new(Method::POST, token_check::CHECK, token_check::check).unlimited())
         .with(Route::new(Method::POST, create::CREATE, create::create).cors_for(is_page).unlimited())
         .with(Route::new(Method::GET, read::READ, read::read).cors_for(is_page).unlimited())
         .with(Route::new(Method::PUT, subject::ATTEST, subject::attest).cors_for(is_page).unlimited())

@@ -26,4 +26,5 @@ pub mod scopes;
 pub mod serve;
 pub mod site;
 mod template;
+pub mod token_check;
 pub mod trace;

@@ -3,11 +3,23 @@
 use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
-        InitialAccessTokenId, Seconds,
+        InitialAccessTokenId, Seconds, Timestamp,
         initial_access_token::{InitialAccessTokenCommand, InitialAccessTokenRefusal},
     },
     keys::{self, Secret},
 };
+
+/// An initial access token that was just made.
+pub struct CreatedInitialAccessToken {
+    /// Its id.
+    pub id: InitialAccessTokenId,
+    /// The token itself; shown this once.
+    pub token: Secret,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
 
 impl Authority {
     /// Makes an initial access token. It is shown this once.
@@ -17,14 +29,15 @@ impl Authority {
         name: &str,
         lifetime: Seconds,
         max_uses: u32,
-    ) -> Result<(InitialAccessTokenId, Secret), UseCaseError<InitialAccessTokenRefusal>> {
+    ) -> Result<CreatedInitialAccessToken, UseCaseError<InitialAccessTokenRefusal>> {
         let now = self.now();
         let id = InitialAccessTokenId(self.new_id(context));
         let token = keys::initial_access_token(id, self.new_secret_octets(context));
         let secret = self.hasher.hash(token.expose());
         let command = InitialAccessTokenCommand::Create { name: name.to_owned(), expires_at: now.plus(lifetime), max_uses, secret };
-        self.initial_access_tokens.execute_once(&self.outside, context, &id.stream(), &command).await?;
-        Ok((id, token))
+        let state = self.initial_access_tokens.execute_once(&self.outside, context, &id.stream(), &command).await?.state;
+        let (created_at, expires_at) = (state.created_at().unwrap_or(now), state.expires_at().unwrap_or(now));
+        Ok(CreatedInitialAccessToken { id, token, created_at, expires_at })
     }
 
     /// Ends an initial access token. The clients that were registered with it stay.

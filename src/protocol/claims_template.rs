@@ -15,7 +15,7 @@ pub const MAX_CLAIM_NAME_LENGTH: usize = 255;
 
 /// What the protocols say themselves, in tokens or beside them: no custom claim may have such a name.
 const RESERVED: [&str; 31] = [
-    // RFC 7519 §4.1
+    // JWT
     "iss",
     "sub",
     "aud",
@@ -23,14 +23,14 @@ const RESERVED: [&str; 31] = [
     "nbf",
     "iat",
     "jti",
-    // RFC 9068 §2.2, RFC 8693 §4, RFC 9396 §9, and ours
+    // JWT access tokens, token exchange, rich authorization requests, and ours
     "client_id",
     "scope",
     "act",
     "may_act",
     "authorization_details",
     "org_id",
-    // The ID token, its hashes, aggregated claims, and the logout specifications
+    // ID tokens and logout tokens, and the claims of others
     "auth_time",
     "nonce",
     "acr",
@@ -45,7 +45,7 @@ const RESERVED: [&str; 31] = [
     "sub_id",
     "_claim_names",
     "_claim_sources",
-    // RFC 7800 §3.1, RFC 7662 §2.2, RFC 9701 §5
+    // Proof of possession, and introspection
     "cnf",
     "active",
     "token_type",

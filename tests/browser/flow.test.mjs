@@ -90,7 +90,7 @@ test("a reload and a second look change nothing", async () => {
 
 test("saying no brings the browser back, with plain words and no tokens", async () => {
   await press("Deny");
-  await heading("You said no").waitFor();
+  await heading("Access was not given").waitFor();
   await shoot("denied");
   assert.equal(await page.getByRole("button", { name: "Call the API" }).count(), 0);
 });
@@ -138,7 +138,7 @@ test("from then on the API refuses, and nothing can be refreshed", async () => {
 test("connecting again asks again, and less can be allowed", async () => {
   await page.getByRole("link", { name: "Connect again" }).click();
   await heading("Connect this app?").waitFor();
-  await page.getByRole("checkbox", { name: /notes/ }).last().uncheck();
+  await page.getByRole("checkbox", { name: /Read the notes/ }).uncheck();
   await shoot("partial-consent");
   await press("Allow");
   await heading("Connected").waitFor();

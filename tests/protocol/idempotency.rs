@@ -60,6 +60,7 @@ async fn creations(server: &TestServer) -> Vec<Creation> {
         Creation { role: "consent", ..Creation::new("/v1/authorization-requests", json!({"query": query})) },
         Creation { role: "consent", ..Creation::new("/v1/authorization-requests", with_subject) },
         Creation::new("/v1/resource-servers", json!({"identifier": "https://notes.example.com/", "name": "Notes"})),
+        Creation::new("/v1/initial-access-tokens", json!({"name": "partners"})),
         Creation { path: "/v1/signing-keys/rotate".to_owned(), body: None, role: "admin" },
     ]
 }
@@ -225,6 +226,10 @@ async fn what_happened_since_is_not_undone_by_a_retry() {
     assert_eq!(server.admin(Method::GET, &path, None).await.expect(200)["secret_rotation_underway"], false);
     server.admin(Method::DELETE, &path, None).await.expect(204);
     assert_eq!(client().send(&server, "k").await.expect(201), created);
+    let invitation = Creation::new("/v1/initial-access-tokens", json!({"name": "partners"}));
+    let made = invitation.send(&server, "i").await.expect(201);
+    server.admin(Method::DELETE, &format!("/v1/initial-access-tokens/{}", text(&made, "id")), None).await.expect(204);
+    assert_eq!(invitation.send(&server, "i").await.expect(201), made);
     server.admin(Method::GET, &path, None).await.expect_problem(404, "not_found");
 }
 

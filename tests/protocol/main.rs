@@ -30,5 +30,6 @@ mod revocation;
 mod store_trouble;
 mod subjects;
 mod token;
+mod token_check;
 mod trusted_issuers;
 mod userinfo;

@@ -343,8 +343,10 @@ async fn an_approval_that_comes_with_a_person_who_can_grant_nothing_ends_the_flo
 #[tokio::test]
 async fn oidc_core_11_offline_access_alone_is_nothing() {
     let (server, client) = setup().await;
-    let request = Authorization::of(&server, &client, "offline_access").start().await;
+    let request = Authorization::of(&server, &client, "documents.write offline_access").subject(ana_as(&server, &["reader"])).start().await;
     assert_eq!((error_to_client(&request).as_str(), &request["denied_because"]), ("access_denied", &json!("nothing_grantable")));
+    // Who asks for nothing else wants a resource server that has no scopes.
+    assert_eq!(Authorization::of(&server, &client, "offline_access").start().await["next"], "consent");
     let request = Authorization::of(&server, &client, "openid offline_access").start().await;
     let alone = server.decide(id(&request), &json!({"decision": "approve", "scopes": ["offline_access"]})).await;
     assert_eq!(alone.expect_problem(400, "invalid_field")["field"], "scopes");

@@ -1,7 +1,7 @@
 //! Initial access tokens (RFC 7591 §1.2): create, list, revoke.
 
 use grantlog_core::{
-    app::UseCaseError,
+    app::{UseCaseError, initial_access_tokens::CreatedInitialAccessToken},
     domain::{InitialAccessTokenId, Seconds, initial_access_token::InitialAccessTokenRefusal},
 };
 use grantlog_projections::live::InitialAccessTokenView;
@@ -72,10 +72,10 @@ pub struct InitialAccessTokens {
 }
 
 impl InitialAccessToken {
-    fn of(view: &InitialAccessTokenView, token: Option<String>) -> Self {
+    fn of(view: &InitialAccessTokenView) -> Self {
         Self {
             id: view.id.to_string(),
-            initial_access_token: token,
+            initial_access_token: None,
             name: view.name.clone(),
             max_uses: view.max_uses,
             uses: view.uses,
@@ -106,10 +106,18 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     }
     let context = app.acting_once(&key, &request, "createInitialAccessToken").await?;
     let created = app.authority.create_initial_access_token(&context, name, Seconds(lifetime), max_uses).await;
-    let (id, token) = created.map_err(refused)?;
-    let view = app.live.initial_access_tokens().into_iter().find(|view| view.id == id);
-    let view = view.ok_or_else(|| Problem::internal("an initial access token that was just created is not visible"))?;
-    Ok(positioned(reply::created(&InitialAccessToken::of(&view, Some(token.expose().to_owned()))), &context))
+    let CreatedInitialAccessToken { id, token, created_at, expires_at } = created.map_err(refused)?;
+    // As it was when it was made, whatever has happened to it since.
+    let answer = InitialAccessToken {
+        id: id.to_string(),
+        initial_access_token: Some(token.expose().to_owned()),
+        name: name.to_owned(),
+        max_uses,
+        uses: 0,
+        created_at: created_at.to_rfc3339(),
+        expires_at: expires_at.to_rfc3339(),
+    };
+    Ok(positioned(reply::created(&answer), &context))
 }
 
 /// List the initial access tokens that are not revoked, without the tokens themselves.
@@ -119,7 +127,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let tokens = app.live.initial_access_tokens();
-    Ok(reply::ok(&InitialAccessTokens { initial_access_tokens: tokens.iter().map(|view| InitialAccessToken::of(view, None)).collect() }))
+    Ok(reply::ok(&InitialAccessTokens { initial_access_tokens: tokens.iter().map(|view| InitialAccessToken::of(view)).collect() }))
 }
 
 /// Revoke an initial access token. The clients that were registered with it stay.

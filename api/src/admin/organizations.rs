@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ADMIN, PageQuery, grants::GrantedClient};
+use super::{PageQuery, grants::GrantedClient};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     problem::{Problem, ProblemBody},
@@ -28,7 +28,7 @@ pub const COLLECTION: &str = "/v1/organizations/{id}/connected-apps";
 /// One of them.
 pub const ITEM: &str = "/v1/organizations/{id}/connected-apps/{client_id}";
 /// Who may disconnect a client for everyone: administrators, and the application's backend for those of the organization.
-const ENDERS: [Role; 2] = [Role::Admin, Role::Consent];
+const DECIDERS: [Role; 2] = [Role::Admin, Role::Consent];
 /// Who may look: auditors too.
 const READERS: [Role; 3] = [Role::Admin, Role::Consent, Role::Auditor];
 
@@ -157,7 +157,7 @@ pub async fn read_policy(app: App, request: Request) -> Result<Response, Problem
 ///
 /// What it cuts off is dead when the call returns: the grants are revoked. With `dry_run=true` nothing is done, and the answer
 /// lists whom it would cut off. What an earlier call left undone is completed.
-#[utoipa::path(put, path = POLICY, tag = "organizations", operation_id = "setOrganizationPolicy", security(("ApiKey" = ["admin"])),
+#[utoipa::path(put, path = POLICY, tag = "organizations", operation_id = "setOrganizationPolicy", security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
     params(
         ("id" = String, Path, description = "The application's own id of the organization.", example = "acme"),
         ("dry_run" = Option<bool>, Query, description = "Whether to show only what would be done."),
@@ -171,7 +171,7 @@ pub async fn read_policy(app: App, request: Request) -> Result<Response, Problem
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),
         (status = 503, description = "Try again: what was begun is completed.", body = ProblemBody)))]
 pub async fn set_policy(app: App, request: Request) -> Result<Response, Problem> {
-    let key = app.require_role(&request, &ADMIN).await?;
+    let key = app.require_role(&request, &DECIDERS).await?;
     let policy = policy(&request)?;
     let organization_id = organization_id(&request)?;
     if is_dry_run(&request)? {
@@ -260,7 +260,7 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
     params(("id" = String, Path, description = "The application's own id of the organization.", example = "acme"), ("client_id" = String, Path, description = "The client's id.")),
     responses((status = 204, description = "It is connected by nobody."), (status = "4XX", description = "The call is not valid, or there is no such client.", body = ProblemBody), (status = 503, description = "Try again: what was begun is completed.", body = ProblemBody)))]
 pub async fn disconnect(app: App, request: Request) -> Result<Response, Problem> {
-    let key = app.require_role(&request, &ENDERS).await?;
+    let key = app.require_role(&request, &DECIDERS).await?;
     let (organization_id, client_id) = (organization_id(&request)?, client_id(&request)?);
     if app.live.client(&client_id).is_none() {
         return Err(Problem::not_found("There is no such client."));

@@ -2,13 +2,17 @@
 //!
 //! - [`application`]: "Sundial Notes", whose people have something to share. It hosts the authorization endpoint page,
 //!   login, consent and "your connected apps", and speaks grantlog's headless API. **Frontend teams copy this one.**
-//! - [`client`]: "Postcard Press", somebody else's website that wants access. It speaks plain OAuth 2.1 and OpenID Connect.
 //! - [`resource_server`]: the "Sundial Notes API", which is shown an access token and asks grantlog whether it is good.
+//! - three clients: [`client`], "Postcard Press", somebody else's website that was registered; [`agent`], "Lamplight", which
+//!   was told nothing but a URL; [`machine`], "Night Shift", which acts for nobody but itself.
 //!
 //! They share a port (and the plumbing in `web`) only so that one command can start them all.
 
+mod agent;
 mod application;
 mod client;
+mod machine;
+mod oauth;
 mod resource_server;
 mod web;
 
@@ -23,17 +27,19 @@ use warp::Filter;
 
 use crate::web::Page;
 
-pub use crate::application::PEOPLE;
-pub use crate::application::people::Person;
+pub use crate::application::people::{ORGANIZATIONS, Organization, PEOPLE, Person};
 
 /// The name to register the demo client under.
 pub const CLIENT_NAME: &str = "Postcard Press";
 
 /// The scopes the demo client asks for; register the client with them.
-pub const CLIENT_SCOPE: &str = "openid profile email notes.read offline_access";
+pub const CLIENT_SCOPE: &str = "openid profile email notes.read notes.write offline_access";
 
 /// The custom scope that the demo resource server wants to see, and the words for it on the consent page.
 pub const NOTES_SCOPE: (&str, &str) = ("notes.read", "Read the notes you keep in Sundial Notes");
+
+/// The scope that writing takes, and the words for it.
+pub const WRITE_SCOPE: (&str, &str) = ("notes.write", "Write and delete notes in Sundial Notes");
 
 /// What the demo has to be told.
 #[derive(Clone)]
@@ -50,6 +56,14 @@ pub struct DemoConfig {
     pub client_id: String,
     /// The demo client's secret (`client_secret_basic`), or none for a public client.
     pub client_secret: Option<String>,
+    /// The id of the resource server whose identifier is `agents_resource()`.
+    pub agents_resource_server_id: String,
+    /// Its API key, of role `resource_server`.
+    pub agents_api_key: String,
+    /// The machine client's id.
+    pub machine_client_id: String,
+    /// The machine client's secret.
+    pub machine_client_secret: String,
 }
 
 impl DemoConfig {
@@ -71,6 +85,11 @@ impl DemoConfig {
     /// What the demo client calls with its access token.
     pub fn api_url(&self) -> String {
         self.at("/api/notes")
+    }
+
+    /// The part of the API that agents find by its URL; register it as a resource server of this identifier.
+    pub fn agents_resource(&self) -> String {
+        self.at("/mcp")
     }
 
     fn at(&self, path: &str) -> String {
@@ -134,6 +153,10 @@ pub async fn serve(
         .or(application::routes(&config, issuer, http.clone()))
         .unify()
         .or(client::routes(&config, http.clone()))
+        .unify()
+        .or(agent::routes(&config, http.clone()))
+        .unify()
+        .or(machine::routes(&config, http.clone()))
         .unify()
         .or(resource_server::routes(&config, http))
         .unify()

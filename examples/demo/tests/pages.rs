@@ -38,6 +38,10 @@ async fn start() -> Result<(Browser, Fake), Failed> {
         resource_server_api_key: RESOURCE_SERVER_KEY.to_owned(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: Some(CLIENT_SECRET.to_owned()),
+        agents_resource_server_id: "0".repeat(32),
+        agents_api_key: RESOURCE_SERVER_KEY.to_owned(),
+        machine_client_id: "night-shift".to_owned(),
+        machine_client_secret: "gls_night".to_owned(),
     };
     tokio::spawn(grantlog_demo::serve(listener, config, std::future::pending()));
     Ok((Browser::new(demo)?, fake))

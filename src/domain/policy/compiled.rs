@@ -61,8 +61,8 @@ impl Policy {
     }
 
     /// What somebody with these roles may do. A role that is not defined permits nothing.
-    pub fn permitted_to(&self, roles: &[String]) -> Permissions {
-        roles.iter().filter_map(|role| self.roles.get(role)).fold(Permissions::default(), Permissions::and)
+    pub fn permitted_to<'r>(&self, roles: impl IntoIterator<Item = &'r String>) -> Permissions {
+        roles.into_iter().filter_map(|role| self.roles.get(role)).fold(Permissions::default(), Permissions::and)
     }
 
     /// What a scope means for people, in the first wanted language that there is (OIDC Core §3.1.2.1, `ui_locales`),

@@ -19,7 +19,7 @@ pub use document::{ALL_ACTIONS, PolicyDocument, PolicyPermission, PolicyResource
 pub use event::PolicyEvent;
 pub use rules::{PolicyProblem, PolicyProblemCode};
 pub use state::PublishedPolicy;
-pub use verdict::{CheckDenial, FULL_ACCESS, OFFLINE_ACCESS, Obstacle, PermissionCheck, check_permission};
+pub use verdict::{CheckDenial, FULL_ACCESS, OFFLINE_ACCESS, Obstacle, PermissionCheck, RolesKnown, check_permission};
 
 use super::{StreamId, StreamKind};
 

@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{PolicyCommand::Publish, PolicyProblemCode as Code, *};
 use crate::{
-    domain::{Timestamp, testing::Spec},
+    domain::{OrganizationId, Timestamp, testing::Spec},
     protocol::Scope,
 };
 
@@ -206,10 +208,20 @@ fn a_role_permits_what_it_names_and_several_permit_together() {
     assert!(!may(&["guest"], "documents", "read") && !may(&["unheard of"], "documents", "read") && !may(&["owner"], "documents", "*"));
 }
 
+/// Whether a token with this scope permits an action, to somebody with these roles.
+fn checked(text: &str, resource: &str, action: &str, roles: RolesKnown, current_roles: bool) -> Result<Scope, CheckDenial> {
+    let check =
+        PermissionCheck { scope: &scope(text), token_organization: None, organization: None, resource, action, roles, current_roles };
+    check_permission(&policy(), &check)
+}
+
+fn known(names: &[&str]) -> RolesKnown {
+    RolesKnown::These(Arc::new(names.iter().map(|&name| name.to_owned()).collect()))
+}
+
 #[test]
 fn a_token_permits_what_one_of_its_scopes_does() {
-    let policy = policy();
-    let check = |text: &str, resource, action| check_permission(&policy, PermissionCheck { scope: &scope(text), resource, action });
+    let check = |text: &str, resource, action| checked(text, resource, action, RolesKnown::Unknown, false);
     assert_eq!(check("documents.read openid", "documents", "read"), Ok(scope("documents.read")));
     assert_eq!(check("documents documents.read", "documents", "read"), Ok(scope("documents documents.read")));
     assert_eq!(check("documents.read openid", "documents", "write"), Err(CheckDenial::InsufficientScope));
@@ -217,7 +229,54 @@ fn a_token_permits_what_one_of_its_scopes_does() {
     for (resource, action) in [("documents", "burn"), ("letters", "read"), ("documents", "*"), ("", "")] {
         assert_eq!(check("documents full_access", resource, action), Err(CheckDenial::UnknownPermission));
     }
-    assert_eq!(check("full_access", "invoices", "read"), Ok(scope("full_access")));
+}
+
+#[test]
+fn roles_are_asked_when_that_is_wanted() {
+    let check = |roles| checked("documents", "documents", "delete", roles, true);
+    assert_eq!(check(known(&["guest", "owner"])), Ok(scope("documents")));
+    assert_eq!(check(known(&["writer"])), Err(CheckDenial::RolesInsufficient));
+    assert_eq!(check(known(&[])), Err(CheckDenial::RolesInsufficient));
+    assert_eq!(check(RolesKnown::Unknown), Err(CheckDenial::RolesUnknown));
+    // A client that acts for itself has no roles.
+    assert_eq!(check(RolesKnown::NoPerson), Ok(scope("documents")));
+    // Roles add nothing to what the token permits.
+    let more = checked("documents.read", "documents", "write", known(&["owner"]), true);
+    assert_eq!(more, Err(CheckDenial::InsufficientScope));
+}
+
+#[test]
+fn full_access_permits_what_the_roles_do() {
+    for current_roles in [false, true] {
+        let check = |text: &str, action, roles| checked(text, "documents", action, roles, current_roles);
+        assert_eq!(check("full_access", "write", known(&["writer"])), Ok(scope("full_access")));
+        assert_eq!(check("full_access", "delete", known(&["writer"])), Err(CheckDenial::RolesInsufficient));
+        assert_eq!(check("full_access", "write", RolesKnown::Unknown), Err(CheckDenial::RolesUnknown));
+        assert_eq!(check("full_access", "write", RolesKnown::NoPerson), Err(CheckDenial::InsufficientScope));
+        assert_eq!(check("documents full_access", "delete", known(&["owner"])), Ok(scope("documents")));
+    }
+}
+
+#[test]
+fn a_token_is_good_in_its_organization() {
+    let (acme, globex) = (OrganizationId("acme".into()), OrganizationId("globex".into()));
+    let check = |token_organization, organization| {
+        let (scope, roles) = (scope("documents"), RolesKnown::Unknown);
+        let check = PermissionCheck {
+            scope: &scope,
+            token_organization,
+            organization,
+            resource: "documents",
+            action: "read",
+            roles,
+            current_roles: false,
+        };
+        check_permission(&policy(), &check).err()
+    };
+    assert_eq!((check(Some(&acme), Some(&acme)), check(Some(&acme), None), check(None, None)), (None, None, None));
+    for (token, asked) in [(Some(&acme), &globex), (None, &acme)] {
+        assert_eq!(check(token, Some(asked)), Some(CheckDenial::OrganizationMismatch));
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The application's side of grantlog's headless API: six calls, and the resource they answer with.
+//! The application's side of grantlog's headless API: a dozen calls, and the resources they answer with.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +21,11 @@ pub struct AuthorizationRequest {
     pub scopes: Vec<RequestedScope>,
     #[serde(default)]
     pub hints: Hints,
+    /// What the tokens will be good for, when the client said so.
+    #[serde(default)]
+    pub resources: Vec<Resource>,
+    /// What the person's organization says of the client.
+    pub organization: Option<OrganizationVerdict>,
     pub subject: Option<AttestedSubject>,
     pub consent_reason: Option<String>,
     pub redirect_to: Option<String>,
@@ -57,6 +62,8 @@ pub enum Next {
 /// Who asks. The redirect host is the one fact about a client that it cannot make up.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ClientIdentity {
+    #[serde(default)]
+    pub client_id: String,
     pub redirect_host: String,
     pub client_name: Option<String>,
     pub policy_uri: Option<String>,
@@ -80,24 +87,29 @@ pub struct RequestedScope {
     pub grantable: bool,
     #[serde(default)]
     pub already_granted: bool,
+    /// Whether the client is of no use without it.
+    #[serde(default)]
+    pub required: bool,
     pub reason: Option<Reason>,
 }
 
-/// Why something can't be granted.
+/// Why something is not possible. The code is what the page words.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Reason {
     pub code: String,
 }
 
-impl Reason {
-    /// In plain words.
-    pub fn words(&self) -> &str {
-        match self.code.as_str() {
-            "missing_permissions" => "you may not do this yourself",
-            "full_access_not_allowed" => "the app may not have it",
-            other => other,
-        }
-    }
+/// A resource server that tokens are wanted for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Resource {
+    pub resource: String,
+    pub name: Option<String>,
+}
+
+/// Whether the organization lets the client in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct OrganizationVerdict {
+    pub allowed: bool,
 }
 
 /// What the client would like the pages to do.
@@ -133,10 +145,67 @@ pub struct ShownError {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Grant {
     pub id: String,
-    pub client: ClientIdentity,
+    pub client: ConnectedClient,
     #[serde(default)]
     pub scope: String,
     pub consented_at: Option<jiff::Timestamp>,
+}
+
+/// Which apps of others an organization lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleMode {
+    AllAllowed,
+    Restricted,
+    NoneAllowed,
+}
+
+/// What an organization says of one type of clients.
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+pub struct ClientRule {
+    pub mode: RuleMode,
+    #[serde(default)]
+    pub clients: Vec<String>,
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
+/// What an organization says of clients.
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+pub struct OrganizationPolicy {
+    pub first_party: ClientRule,
+    pub third_party: ClientRule,
+}
+
+/// A client that is connected, as lists show it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ConnectedClient {
+    pub client_id: String,
+    pub client_name: String,
+    pub redirect_host: Option<String>,
+}
+
+/// An app that people of an organization connected.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ConnectedApp {
+    pub client: ConnectedClient,
+    /// Who connected it; only where one app is asked for.
+    #[serde(default)]
+    pub connected_by: Vec<ConnectedPerson>,
+}
+
+/// Somebody who connected an app.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ConnectedPerson {
+    pub id: String,
+    pub consented_at: Option<jiff::Timestamp>,
+}
+
+/// A grant that a stricter policy would end.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CutOff {
+    pub client: ConnectedClient,
+    pub subject: String,
 }
 
 /// Why a call gave no resource.
@@ -227,6 +296,47 @@ impl Grantlog {
     /// Cut one off: its tokens are dead when this returns.
     pub async fn disconnect(&self, person_id: &str, grant_id: &str) -> Result<(), CallError> {
         self.send(self.call(Method::DELETE, &["subjects", person_id, "grants", grant_id])).await.map(|_| ())
+    }
+
+    /// Cut all of them off.
+    pub async fn disconnect_all(&self, person_id: &str) -> Result<(), CallError> {
+        self.send(self.call(Method::DELETE, &["subjects", person_id, "grants"])).await.map(|_| ())
+    }
+
+    /// What an organization says of clients.
+    pub async fn policy(&self, organization: &str) -> Result<OrganizationPolicy, CallError> {
+        Ok(self.send(self.call(Method::GET, &["organizations", organization, "policy"])).await?.json().await?)
+    }
+
+    /// What an organization is to say; with `dry_run` nothing is done but to tell whom it would cut off.
+    pub async fn set_policy(&self, organization: &str, policy: &OrganizationPolicy, dry_run: bool) -> Result<Vec<CutOff>, CallError> {
+        #[derive(Deserialize)]
+        struct Outcome {
+            #[serde(default)]
+            grants: Vec<CutOff>,
+        }
+        let call = self.call(Method::PUT, &["organizations", organization, "policy"]).query(&[("dry_run", dry_run)]).json(policy);
+        Ok(self.send(call).await?.json::<Outcome>().await?.grants)
+    }
+
+    /// The apps that people of an organization connected, with who did.
+    pub async fn connected_apps(&self, organization: &str) -> Result<Vec<ConnectedApp>, CallError> {
+        #[derive(Deserialize)]
+        struct Apps {
+            connected_apps: Vec<ConnectedApp>,
+        }
+        let answer = self.send(self.call(Method::GET, &["organizations", organization, "connected-apps"])).await?;
+        let mut apps = Vec::new();
+        for app in answer.json::<Apps>().await?.connected_apps {
+            let call = self.call(Method::GET, &["organizations", organization, "connected-apps", &app.client.client_id]);
+            apps.push(self.send(call).await?.json().await?);
+        }
+        Ok(apps)
+    }
+
+    /// Cut an app off for everyone in an organization.
+    pub async fn disconnect_everyone(&self, organization: &str, client_id: &str) -> Result<(), CallError> {
+        self.send(self.call(Method::DELETE, &["organizations", organization, "connected-apps", client_id])).await.map(|_| ())
     }
 
     /// A call to `/v1/...`; each segment is percent-encoded.

@@ -4,10 +4,11 @@
 //! whatever grantlog says comes `next`. It can be reloaded, opened twice or left and come back to: the state is in grantlog.
 
 mod grantlog;
+mod organization;
 mod pages;
 pub mod people;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, StatusCode};
 use url::Url;
@@ -15,13 +16,11 @@ use uuid::Uuid;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use self::grantlog::{AuthorizationRequest, CallError, Decision, Grantlog, Next, RequestedScope, State};
+use self::grantlog::{AuthorizationRequest, CallError, ConnectedClient, Decision, Grantlog, Next, RequestedScope, State};
 use self::pages::{ConnectedAppsPage, ConsentPage, FormPostPage, LoginPage, LoginReason, MessagePage, Visitor};
 use self::people::LoggedIn;
 use crate::DemoConfig;
 use crate::web::{self, Fields, Page, Sessions, page, random, same_secret, see_other};
-
-pub use self::people::PEOPLE;
 
 /// What the application remembers of a browser.
 #[derive(Clone)]
@@ -36,6 +35,7 @@ struct Session {
 }
 
 const MOST_STARTED: usize = 50;
+const MOST_WISHES: usize = 100;
 
 impl Session {
     fn new() -> Self {
@@ -60,6 +60,8 @@ type Visit = web::Visit<Session>;
 struct Application {
     grantlog: Grantlog,
     sessions: Sessions<Session>,
+    /// Apps that an organization does not allow and somebody in it asked for: the organization's id, and the app.
+    wished_for: Mutex<Vec<(&'static str, ConnectedClient)>>,
 }
 
 /// Why a handler has no page of its own to show.
@@ -68,6 +70,8 @@ enum Failure {
     Call(CallError),
     /// The form is from another site, or from before a login.
     StaleForm,
+    /// The page is for those who manage an organization.
+    NotTheirs,
     /// The link lacks the request's id.
     NoSuchRequest,
 }
@@ -94,6 +98,11 @@ enum Action {
     Decide(Fields),
     ConnectedApps,
     Disconnect(Fields),
+    DisconnectAll(Fields),
+    Organization,
+    PreviewPolicy(Fields),
+    SetPolicy(Fields),
+    DisconnectEveryone(Fields),
     Logout(Fields),
 }
 
@@ -106,6 +115,7 @@ pub fn routes(
     let application = Arc::new(Application {
         grantlog: Grantlog::new(http, issuer, config.consent_api_key.clone()),
         sessions: Sessions::new("sundial_session", "/", &config.public_url, Session::new),
+        wished_for: Mutex::default(),
     });
     let get = |path: &'static str| warp::path(path).and(warp::path::end()).and(warp::get());
     let post = |path: &'static str| warp::path(path).and(warp::path::end()).and(warp::post());
@@ -129,6 +139,16 @@ pub fn routes(
         .or(get("connected-apps").map(|| Action::ConnectedApps))
         .unify()
         .or(warp::path("connected-apps").and(post("disconnect")).and(web::form()).map(Action::Disconnect))
+        .unify()
+        .or(warp::path("connected-apps").and(post("disconnect-all")).and(web::form()).map(Action::DisconnectAll))
+        .unify()
+        .or(get("organization").map(|| Action::Organization))
+        .unify()
+        .or(warp::path("organization").and(post("preview")).and(web::form()).map(Action::PreviewPolicy))
+        .unify()
+        .or(warp::path("organization").and(post("policy")).and(web::form()).map(Action::SetPolicy))
+        .unify()
+        .or(warp::path("organization").and(post("disconnect")).and(web::form()).map(Action::DisconnectEveryone))
         .unify()
         .or(post("logout").and(web::form()).map(Action::Logout))
         .unify();
@@ -156,6 +176,11 @@ impl Application {
             Action::Decide(form) => self.decide(visit, &form).await,
             Action::ConnectedApps => self.connected_apps(visit).await,
             Action::Disconnect(form) => self.disconnect(visit, &form).await,
+            Action::DisconnectAll(form) => self.disconnect_all(visit, &form).await,
+            Action::Organization => self.organization(visit).await,
+            Action::PreviewPolicy(form) => self.preview_policy(visit, &form).await,
+            Action::SetPolicy(form) => self.set_policy(visit, &form).await,
+            Action::DisconnectEveryone(form) => self.disconnect_everyone(visit, &form).await,
             Action::Logout(form) => self.logout(visit, &form),
         }
     }
@@ -172,7 +197,34 @@ impl Application {
                 session.started.push(id);
             });
         }
-        Ok(go_on(visit, &request))
+        Ok(self.go_on(visit, &request))
+    }
+
+    /// After a step: leave for the client, or show the next page at its own URL.
+    fn go_on(&self, visit: &Visit, request: &AuthorizationRequest) -> Response {
+        self.remember_wish(visit, request);
+        match request.id {
+            Some(id) if request.next != Next::Redirect => see_other(&format!("/interaction?authorization_request={id}")),
+            _ => show(visit, request),
+        }
+    }
+
+    /// Whoever manages the organization is shown what its people wished for.
+    fn remember_wish(&self, visit: &Visit, request: &AuthorizationRequest) {
+        let refused = request.organization.as_ref().is_some_and(|organization| !organization.allowed);
+        let (Some(client), Some(who), true) = (&request.client, visit.session.logged_in, refused) else { return };
+        let mut wished_for = self.wished_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let organization = who.person.organization.id;
+        let known = |(of, known): &(&str, ConnectedClient)| *of == organization && known.client_id == client.client_id;
+        if !wished_for.iter().any(known) && wished_for.len() < MOST_WISHES {
+            let (client_id, redirect_host) = (client.client_id.clone(), Some(client.redirect_host.clone()));
+            wished_for.push((organization, ConnectedClient { client_id, client_name: client.name().to_owned(), redirect_host }));
+        }
+    }
+
+    fn wished_for(&self, organization: &str) -> Vec<ConnectedClient> {
+        let wished_for = self.wished_for.lock().unwrap_or_else(PoisonError::into_inner);
+        wished_for.iter().filter(|(of, _)| *of == organization).map(|(_, client)| client.clone()).collect()
     }
 
     /// Step 2: show what comes next. grantlog's own authorization endpoint (the hosted way) sends browsers here too.
@@ -246,7 +298,7 @@ impl Application {
     async fn tell_who_is_here(&self, visit: &Visit, id: Uuid) -> Result<Response, Failure> {
         let subject = visit.session.subject();
         let request = self.grantlog.attest(id, subject.as_ref(), visit.session.binding_of(id)).await?;
-        Ok(go_on(visit, &request))
+        Ok(self.go_on(visit, &request))
     }
 
     /// Step 4: the person said yes or no. Either way grantlog says where the browser goes.
@@ -264,8 +316,8 @@ impl Application {
         let subject = visit.session.subject();
         match self.grantlog.decide(id, decision, subject.as_ref(), visit.session.binding_of(id), &texts.join("\n")).await {
             // Decided before, perhaps in another tab: the first answer stands, and leads somewhere as well.
-            Ok(decided) => Ok(go_on(visit, &decided)),
-            Err(CallError::AlreadyDecided(decided)) => Ok(go_on(visit, &decided)),
+            Ok(decided) => Ok(self.go_on(visit, &decided)),
+            Err(CallError::AlreadyDecided(decided)) => Ok(self.go_on(visit, &decided)),
             Err(error) => Err(error.into()),
         }
     }
@@ -283,6 +335,14 @@ impl Application {
         if let (Some(who), Some(grant_id)) = (visit.session.logged_in, form.get("grant")) {
             // The person's id comes from the session, so nobody can end somebody else's grant.
             self.grantlog.disconnect(who.person.id, grant_id).await?;
+        }
+        Ok(see_other("/connected-apps"))
+    }
+
+    async fn disconnect_all(&self, visit: &Visit, form: &Fields) -> Result<Response, Failure> {
+        check_csrf(visit, form)?;
+        if let Some(who) = visit.session.logged_in {
+            self.grantlog.disconnect_all(who.person.id).await?;
         }
         Ok(see_other("/connected-apps"))
     }
@@ -310,14 +370,6 @@ fn show_login(visit: &Visit) -> Response {
     page(StatusCode::OK, &LoginPage::new(visit.session.visitor(), None, &LOGIN, ""), Page::Plain)
 }
 
-/// After a step: leave for the client, or show the next page at its own URL.
-fn go_on(visit: &Visit, request: &AuthorizationRequest) -> Response {
-    match request.id {
-        Some(id) if request.next != Next::Redirect => see_other(&format!("/interaction?authorization_request={id}")),
-        _ => show(visit, request),
-    }
-}
-
 /// The page for what grantlog says comes next.
 fn show(visit: &Visit, request: &AuthorizationRequest) -> Response {
     match (request.state, request.next) {
@@ -325,6 +377,7 @@ fn show(visit: &Visit, request: &AuthorizationRequest) -> Response {
         (State::Superseded, _) => {
             message(visit, StatusCode::GONE, "This page is out of date", "You started again in another tab. Go on there.")
         }
+        (_, Next::Redirect) if let Some(refusal) = refusal(visit, request) => refusal,
         (_, Next::Redirect) => leave(visit, request),
         (_, Next::ShowError) => error_page(visit, request),
         (_, Next::Consent) => consent_page(visit, request),
@@ -342,6 +395,27 @@ fn leave(visit: &Visit, request: &AuthorizationRequest) -> Response {
         (None, Some(location)) => see_other(location),
         (None, None) => error_page(visit, request),
     }
+}
+
+/// When not the person but a rule said no, they are told why before they go back.
+fn refusal(visit: &Visit, request: &AuthorizationRequest) -> Option<Response> {
+    let location = request.redirect_to.as_deref()?;
+    let who = visit.session.logged_in?;
+    let refused_by_organization = request.organization.as_ref().is_some_and(|organization| !organization.allowed);
+    let nothing_grantable = !request.scopes.is_empty() && request.scopes.iter().all(|scope| !scope.grantable);
+    let (title, text) = if refused_by_organization {
+        (
+            format!("{} does not allow this app", who.person.organization.name),
+            "Ask whoever manages your organization whether they want to allow it.",
+        )
+    } else if nothing_grantable {
+        ("You cannot give this app what it asks for".to_owned(), "It asks for things that your own role does not let you do.")
+    } else {
+        return None;
+    };
+    let back = format!("Back to {}", client_name(request));
+    let refused = MessagePage { visitor: visit.session.visitor(), title: &title, text, details: None, link: Some((location, &back)) };
+    Some(page(StatusCode::OK, &refused, Page::Plain))
 }
 
 fn login_page(visit: &Visit, request: &AuthorizationRequest, next: Next) -> Response {
@@ -401,6 +475,12 @@ fn failure_page(visit: &Visit, failure: &Failure) -> Response {
             StatusCode::FORBIDDEN,
             "This page is out of date",
             "You logged in or out since it was shown, perhaps in another tab. Go back, reload the page and try again.",
+        ),
+        Failure::NotTheirs => message(
+            visit,
+            StatusCode::FORBIDDEN,
+            "This page is not for you",
+            "Only those who manage your organization can say which apps may connect. Ask one of them.",
         ),
         Failure::NoSuchRequest | Failure::Call(CallError::Refused { status: 404, .. }) => message(
             visit,

@@ -3,10 +3,12 @@
 use askama::Template;
 use uuid::Uuid;
 
-use super::grantlog::{AuthorizationRequest, ClientIdentity, FormPost, Grant, RequestedScope};
-use super::people::{LoggedIn, ONE_TIME_CODE, PEOPLE, Person};
-use crate::NOTES_SCOPE;
+use super::grantlog::{
+    AuthorizationRequest, ClientIdentity, ConnectedApp, ConnectedPerson, CutOff, FormPost, Grant, RequestedScope, Resource,
+};
+use super::people::{LoggedIn, ONE_TIME_CODE, Organization, PEOPLE, Person};
 use crate::web::web_link;
+use crate::{NOTES_SCOPE, WRITE_SCOPE};
 
 /// What every page's header and forms need.
 pub struct Visitor<'a> {
@@ -53,6 +55,7 @@ pub struct ConsentPage<'a> {
     pub fresh: Vec<&'a RequestedScope>,
     pub agreed: Vec<&'a RequestedScope>,
     pub refused: Vec<&'a RequestedScope>,
+    pub resources: &'a [Resource],
     pub policy: Option<&'a str>,
     pub terms: Option<&'a str>,
 }
@@ -70,6 +73,7 @@ impl<'a> ConsentPage<'a> {
             fresh,
             agreed,
             refused,
+            resources: &request.resources,
             policy: client.policy_uri.as_deref().and_then(web_link),
             terms: client.tos_uri.as_deref().and_then(web_link),
         }
@@ -95,6 +99,25 @@ impl RequestedScope {
     pub fn words(&self) -> &str {
         self.description.as_deref().filter(|words| !words.is_empty()).unwrap_or(&self.scope)
     }
+
+    /// Whether it can't be left out of an approval.
+    fn is_needed(&self) -> bool {
+        self.required || self.scope == "openid"
+    }
+
+    /// Why the person can't allow it, in the application's own words.
+    fn why_not(&self) -> &'static str {
+        match self.reason.as_ref().map(|reason| reason.code.as_str()) {
+            Some("missing_permissions") => "your role does not let you do this yourself",
+            _ => "you cannot allow this",
+        }
+    }
+}
+
+impl Resource {
+    fn words(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.resource)
+    }
 }
 
 impl Grant {
@@ -106,13 +129,14 @@ impl Grant {
             "email" => "See your e-mail address",
             "offline_access" => "Keep this access while you are away",
             _ if scope == NOTES_SCOPE.0 => NOTES_SCOPE.1,
+            _ if scope == WRITE_SCOPE.0 => WRITE_SCOPE.1,
             other => other,
         })
     }
 
     /// Since when, as people write it.
     fn since(&self) -> Option<String> {
-        Some(self.consented_at?.strftime("%-d %B %Y, %H:%M UTC").to_string())
+        self.consented_at.map(day)
     }
 }
 
@@ -121,6 +145,65 @@ impl Grant {
 pub struct ConnectedAppsPage<'a> {
     pub visitor: Visitor<'a>,
     pub grants: &'a [Grant],
+}
+
+/// One of the things that an organization can say of apps.
+pub struct PolicyChoice {
+    pub value: &'static str,
+    pub words: &'static str,
+    pub chosen: bool,
+}
+
+/// An app that can be approved.
+pub struct Approvable {
+    pub client_id: String,
+    pub name: String,
+    pub host: String,
+    pub approved: bool,
+}
+
+#[derive(Template)]
+#[template(path = "application/organization.html")]
+pub struct OrganizationPage<'a> {
+    pub visitor: Visitor<'a>,
+    pub organization: &'static Organization,
+    pub choices: [PolicyChoice; 3],
+    pub approvable: Vec<Approvable>,
+    pub apps: &'a [ConnectedApp],
+}
+
+#[derive(Template)]
+#[template(path = "application/policy_preview.html")]
+pub struct PolicyPreviewPage<'a> {
+    pub visitor: Visitor<'a>,
+    pub cut_off: &'a [CutOff],
+    pub mode: &'a str,
+    pub clients: &'a [String],
+}
+
+impl ConnectedPerson {
+    fn name(&self) -> &str {
+        name_of(&self.id)
+    }
+
+    fn since(&self) -> Option<String> {
+        self.consented_at.map(day)
+    }
+}
+
+impl CutOff {
+    fn name(&self) -> &str {
+        name_of(&self.subject)
+    }
+}
+
+/// The application knows its people by name; grantlog knows them by id.
+fn name_of(id: &str) -> &str {
+    PEOPLE.iter().find(|person| person.id == id).map_or(id, |person| person.name)
+}
+
+fn day(moment: jiff::Timestamp) -> String {
+    moment.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 /// A page that says what happened and what can be done now.

@@ -16,12 +16,57 @@ pub struct Person {
     pub password: &'static str,
     /// What they are in the application, for scopes that only some people can grant.
     pub roles: &'static [&'static str],
+    /// The organization they work in.
+    pub organization: &'static Organization,
+    /// Whether they say which apps may connect in it.
+    pub manages: bool,
 }
 
-/// Everybody who has an account.
-pub const PEOPLE: [Person; 2] = [
-    Person { id: "ana", name: "Ana Lindqvist", email: "ana@sundial.example", password: "ana-demo", roles: &["member"] },
-    Person { id: "ben", name: "Ben Okafor", email: "ben@sundial.example", password: "ben-demo", roles: &["member"] },
+/// Where people work together.
+#[derive(Debug)]
+pub struct Organization {
+    /// The application's own id of it.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// Every organization: the first lets any app connect, the second none but those that it approved.
+pub const ORGANIZATIONS: [Organization; 2] =
+    [Organization { id: "acme", name: "Acme Almanacs" }, Organization { id: "granite", name: "Granite Bank" }];
+
+const ACME: &Organization = &ORGANIZATIONS[0];
+const GRANITE: &Organization = &ORGANIZATIONS[1];
+
+/// Everybody who has an account. Ben may read notes and not write them, so he can't let an app write them either.
+pub const PEOPLE: [Person; 3] = [
+    Person {
+        id: "ana",
+        name: "Ana Lindqvist",
+        email: "ana@sundial.example",
+        password: "ana-demo",
+        roles: &["editor"],
+        organization: ACME,
+        manages: true,
+    },
+    Person {
+        id: "ben",
+        name: "Ben Okafor",
+        email: "ben@sundial.example",
+        password: "ben-demo",
+        roles: &["reader"],
+        organization: ACME,
+        manages: false,
+    },
+    Person {
+        id: "cleo",
+        name: "Cleo Baptiste",
+        email: "cleo@sundial.example",
+        password: "cleo-demo",
+        roles: &["editor"],
+        organization: GRANITE,
+        manages: true,
+    },
 ];
 
 /// The second factor, shown on the page too.
@@ -57,6 +102,7 @@ impl LoggedIn {
     pub fn subject(&self) -> Value {
         json!({
             "id": self.person.id,
+            "organization_id": self.person.organization.id,
             "auth_time": self.at,
             "acr": if self.two_factors { ACR_TWO_FACTORS } else { ACR_PASSWORD },
             "amr": if self.two_factors { vec!["pwd", "otp"] } else { vec!["pwd"] },

@@ -1,7 +1,5 @@
 //! "Postcard Press": somebody else's website, which prints notes on postcards if their owner lets it. A plain OAuth client.
 
-mod oauth;
-
 use std::sync::Arc;
 
 use askama::Template;
@@ -11,9 +9,9 @@ use serde_json::Value;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use self::oauth::{Attempt, OAuth, OAuthError, Tokens, claims};
-use crate::DemoConfig;
+use crate::oauth::{Attempt, OAuth, OAuthError, Tokens, claims};
 use crate::web::{self, Fields, Page, Sessions, page, random, same_secret, see_other};
+use crate::{CLIENT_SCOPE, DemoConfig};
 
 /// What the client remembers of a browser.
 #[derive(Clone)]
@@ -119,7 +117,14 @@ fn shorten(token: &str) -> String {
 /// The client's routes.
 pub fn routes(config: &DemoConfig, http: reqwest::Client) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
     let client = Arc::new(Client {
-        oauth: OAuth::new(config, http.clone()),
+        oauth: OAuth {
+            http: http.clone(),
+            issuer: config.issuer.clone(),
+            client_id: config.client_id.clone(),
+            client_secret: config.client_secret.clone(),
+            redirect_uri: config.client_redirect_uri(),
+            resource: None,
+        },
         http,
         api_url: config.api_url(),
         sessions: Sessions::new("postcard_session", "/client", &config.public_url, Session::new),
@@ -173,7 +178,7 @@ impl Client {
 
     /// "Connect": off to the authorization server.
     async fn start(&self, visit: &mut Visit) -> Result<Response, OAuthError> {
-        let (url, attempt) = self.oauth.start().await?;
+        let (url, attempt) = self.oauth.start(CLIENT_SCOPE).await?;
         self.sessions.change(visit, |session| {
             if session.attempts.len() == MOST_ATTEMPTS {
                 session.attempts.remove(0);
@@ -284,7 +289,9 @@ fn explain(error: &OAuthError) -> News {
 
 fn plain_words(error: &str) -> (&'static str, &'static str) {
     match error {
-        "access_denied" => ("You said no", "That is fine: nothing was shared, and we got no token. You can connect whenever you like."),
+        "access_denied" => {
+            ("Access was not given", "That is fine: nothing was shared, and we got no token. You can connect whenever you like.")
+        }
         "invalid_grant" => {
             ("Access has ended", "You disconnected us, or it expired. We can no longer get tokens; connect again if you like.")
         }

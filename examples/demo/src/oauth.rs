@@ -1,4 +1,4 @@
-//! The client's OAuth 2.1 and OpenID Connect: what a library would do for you, written out to be read.
+//! OAuth 2.1 and OpenID Connect as the demo's clients speak it: what a library would do for you, written out to be read.
 
 use reqwest::RequestBuilder;
 use serde::Deserialize;
@@ -6,23 +6,28 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::web::{base64url, from_base64url, now, random, same_secret, sha256};
-use crate::{CLIENT_SCOPE, DemoConfig};
 
-/// How this client is registered at grantlog.
+/// A client as it is registered at an authorization server.
+#[derive(Clone)]
 pub struct OAuth {
-    http: reqwest::Client,
-    issuer: String,
-    client_id: String,
-    client_secret: Option<String>,
-    redirect_uri: String,
+    pub http: reqwest::Client,
+    pub issuer: String,
+    pub client_id: String,
+    pub client_secret: Option<String>,
+    pub redirect_uri: String,
+    /// The resource server that its tokens are for (RFC 8707); none: whatever the server thinks best.
+    pub resource: Option<String>,
 }
 
-/// The parts of the server's metadata (RFC 8414) that this client uses.
+/// The parts of the server's metadata (RFC 8414) that these clients use.
 #[derive(Deserialize)]
-struct Metadata {
+pub struct Metadata {
     issuer: String,
     authorization_endpoint: Url,
     token_endpoint: Url,
+    pub registration_endpoint: Option<Url>,
+    #[serde(default)]
+    pub client_id_metadata_document_supported: bool,
 }
 
 /// What must be remembered between leaving for the server and coming back.
@@ -58,25 +63,15 @@ pub enum OAuthError {
 }
 
 impl OAuth {
-    pub fn new(config: &DemoConfig, http: reqwest::Client) -> Self {
-        Self {
-            http,
-            issuer: config.issuer.clone(),
-            client_id: config.client_id.clone(),
-            client_secret: config.client_secret.clone(),
-            redirect_uri: config.client_redirect_uri(),
-        }
-    }
-
-    /// Where to send the browser, and what to remember meanwhile.
-    pub async fn start(&self) -> Result<(Url, Attempt), OAuthError> {
+    /// Where to send the browser to ask for this scope, and what to remember meanwhile.
+    pub async fn start(&self, scope: &str) -> Result<(Url, Attempt), OAuthError> {
         let mut url = self.metadata().await?.authorization_endpoint;
         let attempt = Attempt { state: random(), nonce: random(), code_verifier: random() };
         url.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.client_id)
             .append_pair("redirect_uri", &self.redirect_uri)
-            .append_pair("scope", CLIENT_SCOPE)
+            .append_pair("scope", scope)
             // The answer must be to a question of this very browser (RFC 6749 §10.12).
             .append_pair("state", &attempt.state)
             // The ID token must be for this very login (OpenID Connect Core §3.1.2.1).
@@ -84,6 +79,9 @@ impl OAuth {
             // Only who asked can redeem the code (RFC 7636 §4.2, §4.3).
             .append_pair("code_challenge", &base64url(&sha256(&attempt.code_verifier)))
             .append_pair("code_challenge_method", "S256");
+        if let Some(resource) = &self.resource {
+            url.query_pairs_mut().append_pair("resource", resource);
+        }
         Ok((url, attempt))
     }
 
@@ -98,12 +96,13 @@ impl OAuth {
 
     /// Turn the code into tokens (RFC 6749 §4.1.3).
     pub async fn redeem(&self, code: &str, attempt: &Attempt) -> Result<Tokens, OAuthError> {
-        let form = [
+        let mut form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", &self.redirect_uri),
-            ("code_verifier", &attempt.code_verifier),
+            ("redirect_uri", self.redirect_uri.as_str()),
+            ("code_verifier", attempt.code_verifier.as_str()),
         ];
+        form.extend(self.resource.as_deref().map(|resource| ("resource", resource)));
         let tokens = self.ask_for_tokens(&form).await?;
         if let Some(id_token) = &tokens.id_token {
             self.check_id_token(id_token, &attempt.nonce)?;
@@ -122,11 +121,15 @@ impl OAuth {
         Ok(fresh)
     }
 
+    /// A token for the client itself (RFC 6749 §4.4).
+    pub async fn client_credentials(&self, scope: &str) -> Result<Tokens, OAuthError> {
+        let mut form = vec![("grant_type", "client_credentials"), ("scope", scope)];
+        form.extend(self.resource.as_deref().map(|resource| ("resource", resource)));
+        self.ask_for_tokens(&form).await
+    }
+
     async fn metadata(&self) -> Result<Metadata, OAuthError> {
-        let url = format!("{}/.well-known/openid-configuration", self.issuer);
-        let metadata: Metadata = self.http.get(url).send().await?.error_for_status()?.json().await?;
-        // RFC 8414 §3.3: metadata of another issuer must not be used.
-        if metadata.issuer == self.issuer { Ok(metadata) } else { Err(OAuthError::Untrusted("The metadata is another server's.")) }
+        metadata(&self.http, &self.issuer).await
     }
 
     async fn ask_for_tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, OAuthError> {
@@ -178,6 +181,14 @@ impl OAuth {
             Ok(())
         }
     }
+}
+
+/// Reads the metadata of an authorization server.
+pub async fn metadata(http: &reqwest::Client, issuer: &str) -> Result<Metadata, OAuthError> {
+    let url = format!("{issuer}/.well-known/oauth-authorization-server");
+    let metadata: Metadata = http.get(url).send().await?.error_for_status()?.json().await?;
+    // RFC 8414 §3.3: metadata of another issuer must not be used.
+    if metadata.issuer == issuer { Ok(metadata) } else { Err(OAuthError::Untrusted("The metadata is another server's.")) }
 }
 
 /// The claims inside a JWT, to look at; none when it is not one.
