@@ -111,7 +111,7 @@ def furnish(server):
         "redirect_uris": ["https://app.example.com/callback"], "scope": "openid email offline_access",
     })
     secret_client = server.call("POST", "/v1/clients", {"client_name": "Machine", "client_type": "machine", "scope": ""})
-    resource_server = server.call("POST", "/v1/resource-servers", {"identifier": "https://api.example.com/notes", "name": "Notes", "scopes": "email"})
+    resource_server = server.call("POST", "/v1/resource-servers", {"identifier": "https://api.example.com/notes", "name": "Notes", "scopes": "notes.read"})
     issuer = server.call("POST", "/v1/trusted-issuers", {
         "issuer": "https://login.example.com", "audience": "grantlog", "jwks_uri": "https://login.example.com/jwks", "algorithms": ["RS256"],
         "origins": ["https://app.example.com"],
