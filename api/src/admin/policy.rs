@@ -64,6 +64,16 @@ pub struct PublishPolicy {
     expected_version: Option<u32>,
 }
 
+/// What publishing a policy answers: the policy in force, or what would change.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum PolicyAnswer {
+    /// It is in force.
+    Published(PublishedPolicyBody),
+    /// Nothing was published.
+    DryRun(PolicyDryRun),
+}
+
 /// What publishing a policy would change.
 #[derive(Serialize, ToSchema)]
 pub struct PolicyDryRun {
@@ -187,7 +197,7 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
         "roles": [{"role": "editor", "description": "Writes", "permissions": [{"resource": "documents", "actions": ["*"]}]}],
         "scopes": [{"scope": "documents.read", "description": "Read your documents", "descriptions": {"de": "Deine Dokumente lesen"},
             "permissions": [{"resource": "documents", "actions": ["read"]}]}]}})),
-    responses((status = 200, description = "The policy in force; with `dry_run=true`: what would change (`PolicyDryRun`).", body = PublishedPolicyBody),
+    responses((status = 200, description = "The policy in force; with `dry_run=true`: what would change.", body = PolicyAnswer),
         (status = 409, description = "The policy has another version than the one expected; `version` tells which.", body = ProblemBody),
         (status = 422, description = "The policy is not acceptable; `problems` lists every mistake.", body = ProblemBody),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
@@ -201,7 +211,7 @@ pub async fn publish(app: App, request: Request) -> Result<Response, Problem> {
     }
     let context = acting_as(&key, &request);
     match app.authority.publish_policy(&context, policy, expected_version).await {
-        Ok(published) => Ok(positioned(reply::ok(&PublishedPolicyBody::of(&published)), &context)),
+        Ok(published) => Ok(positioned(reply::ok(&PolicyAnswer::Published(PublishedPolicyBody::of(&published))), &context)),
         Err(UseCaseError::Trouble(trouble)) => Err(unavailable(trouble)),
         Err(UseCaseError::Refused(refusal)) => Err(refused(refusal)),
     }
@@ -285,7 +295,7 @@ async fn try_out(app: &App, policy: &Policy, expected_version: Option<u32>) -> R
         }
     }
     let PolicyChanges { scopes, roles } = changes;
-    Ok(reply::ok(&PolicyDryRun { version: current.version(), scopes, roles, grants, grants_affected }))
+    Ok(reply::ok(&PolicyAnswer::DryRun(PolicyDryRun { version: current.version(), scopes, roles, grants, grants_affected })))
 }
 
 async fn describe(

@@ -20,8 +20,10 @@ async fn require_reader(app: &App, request: &Request) -> Result<(), Problem> {
 
 /// A query parameter that is a number, if it is there.
 fn number(request: &Request, name: &'static str) -> Result<Option<u64>, Problem> {
-    let invalid = |_| Problem::invalid_field(name, "It must be a whole number.");
-    request.query_param(name)?.map(|text| text.parse().map_err(invalid)).transpose()
+    // Positions and sizes are kept as signed numbers.
+    let number = |text: String| text.parse().ok().filter(|number| i64::try_from(*number).is_ok());
+    let invalid = || Problem::invalid_field(name, "It must be a whole number below 2^63.");
+    request.query_param(name)?.map(|text| number(text).ok_or_else(invalid)).transpose()
 }
 
 /// A query parameter that is a number and must be there.
