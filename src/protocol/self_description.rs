@@ -292,6 +292,7 @@ mod tests {
             "redirect_uris",
             "client_name",
             "logo_uri",
+            "jwks",
             "id_token_signed_response_alg",
             "default_max_age",
             "client_uri",
