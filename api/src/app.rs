@@ -8,7 +8,7 @@ use grantlog_core::{
     protocol::BearerToken,
     store::Position,
 };
-use grantlog_projections::{History, Live};
+use grantlog_projections::{History, Ledger, Live};
 
 use crate::{
     health::Readiness,
@@ -32,6 +32,8 @@ pub struct EdgeSettings {
     pub service_documentation: Option<String>,
     /// Every scope there is, with what it means for people.
     pub scopes: BTreeMap<String, String>,
+    /// Whether everybody may read the ledger, or auditors only.
+    pub ledger_public: bool,
 }
 
 /// What every endpoint works with.
@@ -42,6 +44,8 @@ pub struct Inner {
     pub live: Arc<Live>,
     /// The past, for auditors.
     pub history: History,
+    /// The log's Merkle tree and its signed heads.
+    pub ledger: Arc<Ledger>,
     /// How often whom is let in.
     pub limits: Arc<Limits>,
     /// What the operator decided.

@@ -14,6 +14,7 @@ use crate::{
     },
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
+    ledger::{checkpoints, proofs, tiles},
     oauth::{
         authorization, authorization_response, introspection, metadata, protected_resource, registration, registration_management,
         revocation, token,
@@ -60,6 +61,14 @@ use crate::{
         protected_resource::protected_resource,
         grants::list,
         grants::revoke,
+        checkpoints::create,
+        checkpoints::keys,
+        checkpoints::list,
+        proofs::inclusion,
+        proofs::consistency,
+        tiles::checkpoint,
+        tiles::entries,
+        tiles::hashes,
         policy::read,
         policy::publish,
         policy::versions,
@@ -151,6 +160,14 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, audit_policy::POLICY, audit_policy::read)
         .route(Method::GET, audit_signing_keys::SIGNING_KEYS, audit_signing_keys::list)
         .route(Method::GET, why::WHY, why::why)
+        .with(Route::new(Method::GET, tiles::CHECKPOINT, tiles::checkpoint).unlimited())
+        .with(Route::new(Method::GET, tiles::ENTRIES, tiles::entries).with_tail().unlimited())
+        .with(Route::new(Method::GET, tiles::HASHES, tiles::hashes).with_tail().unlimited())
+        .route(Method::GET, checkpoints::KEYS, checkpoints::keys)
+        .route(Method::GET, checkpoints::COLLECTION, checkpoints::list)
+        .route(Method::POST, checkpoints::COLLECTION, checkpoints::create)
+        .route(Method::GET, proofs::INCLUSION, proofs::inclusion)
+        .route(Method::GET, proofs::CONSISTENCY, proofs::consistency)
         .route(Method::GET, policy::POLICY, policy::read)
         .with(Route::new(Method::PUT, policy::POLICY, policy::publish).body_limit(policy::BODY_LIMIT))
         .route(Method::GET, policy::VERSIONS, policy::versions)

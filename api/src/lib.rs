@@ -13,6 +13,7 @@ pub mod endpoints;
 pub mod health;
 mod html;
 pub mod idempotency;
+pub mod ledger;
 pub mod limits;
 pub mod oauth;
 pub mod oauth_error;

@@ -54,6 +54,7 @@ const DOCS_FILE: &str = "/docs/{file}";
         (name = "resource servers", description = "The APIs that access tokens are for"),
         (name = "registration", description = "Clients that register themselves"),
         (name = "API keys", description = "Who may call the JSON API"),
+        (name = "ledger", description = "The log as a Merkle tree with signed heads: whether anything in it was changed"),
         (name = "trusted issuers", description = "Whose tokens pages without a backend may present"),
         (name = "signing keys", description = "What tokens are signed with"),
         (name = "operations", description = "Health, metrics and this document")

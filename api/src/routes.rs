@@ -76,6 +76,11 @@ impl<A: Send + 'static> Route<A> {
         Self { limited: false, ..self }
     }
 
+    /// The last parameter of the template takes the rest of the path, with the slashes in it.
+    pub fn with_tail(self) -> Self {
+        Self { template: self.template.with_tail(), ..self }
+    }
+
     /// How many bytes a body may have. Without this, 64 KiB.
     pub fn body_limit(self, bytes: usize) -> Self {
         Self { body_limit: bytes, ..self }

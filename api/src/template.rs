@@ -16,6 +16,8 @@ enum Segment {
 pub(crate) struct Template {
     text: Arc<str>,
     segments: Vec<Segment>,
+    /// Whether the last parameter takes the rest of the path.
+    has_tail: bool,
 }
 
 impl Template {
@@ -24,7 +26,12 @@ impl Template {
             Some(name) => Segment::Parameter(name.into()),
             None => Segment::Literal(part.into()),
         };
-        Self { text: text.into(), segments: text.split('/').map(segment).collect() }
+        Self { text: text.into(), segments: text.split('/').map(segment).collect(), has_tail: false }
+    }
+
+    /// Its last parameter takes the rest of the path, of whose segments none is empty.
+    pub(crate) fn with_tail(self) -> Self {
+        Self { has_tail: true, ..self }
     }
 
     /// The template as it was written.
@@ -40,14 +47,15 @@ impl Template {
             (Segment::Parameter(_), Some(part)) => !part.is_empty(),
             (_, None) => false,
         });
-        all && parts.next().is_none()
+        all && if self.has_tail { parts.all(|part| !part.is_empty()) } else { parts.next().is_none() }
     }
 
     /// The parameters of a path that matches. A segment is decoded after the path was split, so an encoded slash
     /// stays inside its parameter.
     pub(crate) fn capture(&self, path: &str) -> Result<Captured, NotDecodable> {
         let mut captured = Captured::new();
-        for (segment, part) in self.segments.iter().zip(path.split('/')) {
+        let parts = if self.has_tail { path.splitn(self.segments.len(), '/') } else { path.splitn(usize::MAX, '/') };
+        for (segment, part) in self.segments.iter().zip(parts) {
             if let Segment::Parameter(name) = segment {
                 captured.push((name.clone(), decode_segment(part)?));
             }
@@ -67,6 +75,18 @@ mod tests {
         for path in
             ["/v1/subjects//grants/7", "/v1/subjects/ana/grants", "/v1/subjects/ana/grants/7/", "/v1/subjects/a/b/grants/7", "*", ""]
         {
+            assert!(!template.matches(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_tail_is_one_parameter_of_many_segments() {
+        let template = Template::new("/tile/{level}/{index}").with_tail();
+        for (path, index) in [("/tile/0/067", "067"), ("/tile/0/x001/x234/067.p/8", "x001/x234/067.p/8")] {
+            assert!(template.matches(path));
+            assert_eq!(template.capture(path).unwrap(), [("level".into(), "0".to_owned()), ("index".into(), index.to_owned())]);
+        }
+        for path in ["/tile/0", "/tile/0/", "/tile/0/067/", "/tile/0//067", "/tile//067"] {
             assert!(!template.matches(path), "{path}");
         }
     }

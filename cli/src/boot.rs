@@ -22,13 +22,16 @@ use grantlog_api::{
 use grantlog_core::{
     app::{Authority, Context, Outside, UseCaseError, clock::SystemClock, entropy::SystemEntropy},
     domain::{StreamKind, api_key::Role},
+    jose::SigningKey,
     keys::{MasterKey, MasterKeyError, Secret, Vault, VaultError},
+    ledger::NoteSigner,
     store::{EventStore, SqliteStore, StoreError},
 };
 use grantlog_outbound::{GuardedFetch, OutboundError};
 use grantlog_projections::{
-    HistoryRunner, Live, LiveRunner,
+    HistoryRunner, LedgerRunner, Live, LiveRunner,
     history::HistoryError,
+    ledger::LedgerError,
     runner::{LiveOptions, Progress},
 };
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
@@ -79,6 +82,9 @@ pub enum BootError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// Keys, or what the demo needs.
     #[error("what a start needs can't be made: {0}")]
     Keys(String),
@@ -213,6 +219,7 @@ pub struct Service {
     store: Arc<SqliteStore>,
     runner: LiveRunner,
     history: HistoryRunner,
+    ledger: LedgerRunner,
     tasks: JoinSet<()>,
 }
 
@@ -230,16 +237,18 @@ impl Service {
         let Engine { authority, store, runner } = engine;
         // It catches up by itself, while everything else is answered already.
         let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
+        let ledger = start_ledger(&config, &authority, store.clone()).await?;
         let app = Arc::new(Inner {
             authority: *authority,
             live: runner.live(),
             history: history.history(),
+            ledger: ledger.ledger(),
             limits: limits.clone(),
             edge: config.edge_settings(),
         });
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
         let tasks = tasks(&app, &store, limits, metrics);
-        Ok(Self { app, site, first_admin_key, config, store, runner, history, tasks })
+        Ok(Self { app, site, first_admin_key, config, store, runner, history, ledger, tasks })
     }
 
     /// Serves until `shutdown` completes, and then ends in order: the requests under way are answered, the read side
@@ -248,9 +257,22 @@ impl Service {
         let drained = serve(listener, self.site.clone(), self.config.serve_options(), shutdown).await;
         self.tasks.shutdown().await;
         self.history.shutdown().await;
+        self.ledger.shutdown().await;
         close(self.runner, &self.store).await;
         drained
     }
+}
+
+/// Keeps the ledger of a data directory, signed with the newest of its keys.
+pub(crate) async fn start_ledger(config: &Config, authority: &Authority, store: Arc<SqliteStore>) -> Result<LedgerRunner, BootError> {
+    let current = authority.ensure_ledger_key().await.map_err(|trouble| BootError::Keys(trouble.to_string()))?;
+    let keys = authority.ledger_keys().await.map_err(|trouble| BootError::Keys(trouble.to_string()))?;
+    let origin = config.ledger_origin();
+    let signer = |key: Arc<SigningKey>| {
+        NoteSigner::new(&origin, key).ok_or_else(|| BootError::Keys("the key of the ledger can't sign checkpoints".to_owned()))
+    };
+    let earlier = keys.into_iter().map(|key| Ok(signer(key)?.verifier().clone())).collect::<Result<_, BootError>>()?;
+    Ok(LedgerRunner::start(store, config.ledger_options(signer(current)?, earlier)).await?)
 }
 
 impl fmt::Debug for Service {
@@ -310,6 +332,10 @@ async fn tell_metrics(app: App, store: Arc<SqliteStore>) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
         metrics::gauge!("grantlog_history_position").set(history as f64);
         metrics::gauge!("grantlog_history_following").set(if app.history.is_following() { 1.0 } else { 0.0 });
+        let signed = app.ledger.published().map_or(0, |checkpoint| checkpoint.size);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
+        metrics::gauge!("grantlog_ledger_signed_position").set(signed as f64);
+        metrics::gauge!("grantlog_ledger_refusing").set(if app.ledger.refusal().is_some() { 1.0 } else { 0.0 });
         metrics::gauge!("grantlog_read_side_following").set(if app.live.is_following() { 1.0 } else { 0.0 });
     }
 }

@@ -21,11 +21,13 @@ use grantlog_api::{
     site::SiteOptions,
 };
 use grantlog_core::{
-    app::{DynamicRegistration, RegistrationSettings, Settings},
+    app::{DynamicRegistration, RegistrationSettings, Settings, clock::SystemClock},
     domain::{Seconds, subject::RoleChangeEffect},
+    ledger::{NoteSigner, VerifierKey, is_origin},
     protocol::ScopeToken,
 };
 use grantlog_outbound::{OutboundOptions, hosts::HostPattern};
+use grantlog_projections::ledger::{LEDGER_FILE, LedgerOptions};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// The read side.
     pub projections: Projections,
+    /// The ledger.
+    pub ledger: Ledger,
     /// Logs.
     pub log: Log,
 }
@@ -213,6 +217,20 @@ pub struct Projections {
     pub snapshot_every: u64,
 }
 
+/// The ledger: the log's Merkle tree and its signed heads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ledger {
+    /// The identity of the log, in its checkpoints; absent: the issuer without its scheme.
+    pub origin: Option<String>,
+    /// How often a log that has grown is signed, in seconds; 0: only on request.
+    pub checkpoint_every: u32,
+    /// A file that every checkpoint is appended to.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Whether everybody may read the ledger.
+    pub public: bool,
+}
+
 /// Logs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -253,6 +271,7 @@ impl Default for Config {
             proxy: Proxy::default(),
             outbound: Outbound::default(),
             projections: Projections::default(),
+            ledger: Ledger::default(),
             log: Log::default(),
         }
     }
@@ -337,6 +356,12 @@ impl Default for Projections {
     }
 }
 
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { origin: None, checkpoint_every: 60, checkpoint_file: None, public: false }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Json, filter: "info".to_owned() }
@@ -393,8 +418,8 @@ impl Config {
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        // The master key is read where it is used and never becomes part of the configuration.
-        let environment = Env::prefixed("GRANTLOG_").ignore(&["master_key", "config"]).split("__");
+        // The master key and an auditor's API key are read where they are used and never become part of the configuration.
+        let environment = Env::prefixed("GRANTLOG_").ignore(&["master_key", "config", "api_key"]).split("__");
         let config: Self = figment.merge(environment).extract().map_err(|error| unreadable(&error))?;
         config.check()?;
         Ok(config)
@@ -458,6 +483,10 @@ impl Config {
             return invalid("limits.connections", "must be at least 1");
         }
         self.outbound.check()?;
+        within("ledger.checkpoint_every", self.ledger.checkpoint_every, 0, 86_400)?;
+        if !is_origin(&self.ledger_origin()) {
+            return invalid("ledger.origin", "must be the name of a log, without spaces and without +");
+        }
         if self.projections.snapshot_every == 0 {
             return invalid("projections.snapshot_every", "must be at least 1");
         }
@@ -492,6 +521,25 @@ impl Config {
             interaction_url: self.interaction_url.clone(),
             service_documentation: self.service_documentation.clone(),
             scopes: self.scopes.clone(),
+            ledger_public: self.ledger.public,
+        }
+    }
+
+    /// The identity of the log.
+    pub fn ledger_origin(&self) -> String {
+        let of_issuer = || self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, rest)| rest).to_owned();
+        self.ledger.origin.clone().unwrap_or_else(of_issuer)
+    }
+
+    /// How the ledger is kept.
+    pub fn ledger_options(&self, signer: NoteSigner, earlier_keys: Vec<VerifierKey>) -> LedgerOptions {
+        LedgerOptions {
+            file: Some(self.data_dir.join(LEDGER_FILE)),
+            checkpoint_every: (self.ledger.checkpoint_every > 0).then(|| seconds(self.ledger.checkpoint_every)),
+            checkpoint_file: self.ledger.checkpoint_file.clone(),
+            signer,
+            earlier_keys,
+            clock: Arc::new(SystemClock),
         }
     }
 

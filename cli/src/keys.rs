@@ -16,9 +16,14 @@ use grantlog_core::{
     },
     domain::Timestamp,
     keys::{KeyDirectory, MasterKey, SigningKeyEntry, Vault, VaultError},
+    ledger::{NoteSigner, VerifierKey},
     store::SqliteStore,
 };
-use grantlog_projections::{LiveRunner, runner::LiveOptions};
+use grantlog_projections::{
+    LiveRunner,
+    ledger::{LEDGER_FILE, LedgerReader},
+    runner::LiveOptions,
+};
 
 use crate::{
     Failure,
@@ -31,7 +36,7 @@ use crate::{
 /// What there is to do with keys.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the signing keys; works beside a running server too
+    /// List the signing keys, and the verifier keys of the ledger; works beside a running server too
     List {
         /// Which server.
         #[command(flatten)]
@@ -42,6 +47,14 @@ pub enum Command {
     /// Works on the data directory of a stopped server. A running one is asked with
     /// `curl -X POST -H "Authorization: Bearer $ADMIN_KEY" $ISSUER/v1/signing-keys/rotate`.
     Rotate {
+        /// Which server.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make the next key that signs the ledger's checkpoints, on the data directory of a stopped server
+    ///
+    /// Only for a key that may have leaked: whoever verifies the log has the present one, and must be told the next.
+    RotateLedger {
         /// Which server.
         #[command(flatten)]
         place: Place,
@@ -70,6 +83,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::List { place } => list(place).await,
         Command::Rotate { place } => rotate(place).await,
+        Command::RotateLedger { place } => rotate_ledger(place).await,
         Command::RotateMaster { place, next } => rotate_master(place, next).await,
         Command::GenerateMaster { file } => generate_master(&file),
     }
@@ -78,13 +92,26 @@ pub async fn run(command: Command) -> Result<(), Failure> {
 async fn list(place: Place) -> Result<(), Failure> {
     let config = place.config()?;
     let store = Arc::new(SqliteStore::open_read_only(&config.data_dir)?);
+    let ledger_keys = ledger_keys(&config, store.clone()).await?;
     let runner = LiveRunner::start(store, LiveOptions::default(), |_| {}).await?;
     let now = SystemClock.now();
     let mut out = stdout().lock();
+    for key in ledger_keys {
+        writeln!(out, "{key}  verifies checkpoints of the ledger")?;
+    }
     for key in runner.live().keys().iter() {
         writeln!(out, "{}  {:5}  {}", key.kid, key.algorithm.as_str(), phase(key, now))?;
     }
     Ok(())
+}
+
+/// None before the first start.
+async fn ledger_keys(config: &Config, store: Arc<SqliteStore>) -> Result<Vec<VerifierKey>, Failure> {
+    let file = config.data_dir.join(LEDGER_FILE);
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    Ok(LedgerReader::open_read_only(&file, store)?.keys().await?)
 }
 
 fn phase(key: &SigningKeyEntry, now: Timestamp) -> String {
@@ -106,6 +133,16 @@ async fn rotate(place: Place) -> Result<(), Failure> {
     for kid in made.map_err(BootError::from)? {
         writeln!(out, "{kid}")?;
     }
+    Ok(())
+}
+
+async fn rotate_ledger(place: Place) -> Result<(), Failure> {
+    let config = place.config()?;
+    let engine = open(&config, "stop it first: a running server goes on with the key that it began with").await?;
+    let made = engine.authority.make_ledger_key().await;
+    engine.close().await;
+    let signer = NoteSigner::new(&config.ledger_origin(), made?).ok_or("the key can't sign checkpoints")?;
+    writeln!(stdout(), "{}", signer.verifier())?;
     Ok(())
 }
 

@@ -25,9 +25,9 @@ enum Command {
     /// Make API keys, for when no admin key is at hand
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
-    /// Ask what was true then, and why
+    /// Ask what was true then, and why; verify that the log is whole, export it, make and check proofs
     #[command(subcommand)]
-    Audit(Box<audit::Command>),
+    Audit(audit::Command),
     /// Take over clients of another server, with their ids and secrets, on the data directory of a stopped server
     Import(import::Arguments),
     /// Read the whole log and check that everything fits
@@ -60,7 +60,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Keys(command) => keys::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
-        Command::Audit(command) => audit::run(*command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,
         Command::RebuildHistory(arguments) => rebuild_history::run(arguments).await,

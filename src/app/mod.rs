@@ -19,6 +19,7 @@ pub mod import;
 pub mod initial_access_tokens;
 pub mod issue;
 mod issuer_keys;
+pub mod ledger_keys;
 mod metadata_documents;
 pub mod organizations;
 pub mod pages;

@@ -9,7 +9,7 @@ pub struct Timestamp(pub i64);
 
 /// A duration in whole seconds, as OAuth counts lifetimes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(format = "int64", maximum = 4_294_967_295_u32))]
 #[serde(transparent)]
 pub struct Seconds(pub u32);
 

@@ -87,6 +87,14 @@ impl SigningKey {
         self.public.clone()
     }
 
+    /// The public half of an Ed25519 key as RFC 8032 encodes it; None for keys of other kinds.
+    pub fn ed25519_public(&self) -> Option<[u8; 32]> {
+        match &self.key {
+            Key::Ed25519(key) => Some(key.verifying_key().to_bytes()),
+            Key::P256(_) | Key::Rsa(_) => None,
+        }
+    }
+
     /// The name it goes by: its thumbprint (RFC 7638).
     pub fn kid(&self) -> &str {
         &self.kid

@@ -169,6 +169,10 @@ impl<'a> Reader<'a> {
     }
 
     fn jwks(&mut self, method: ClientAuthenticationMethod) -> Option<Value> {
+        if self.member("jwks").is_some_and(|jwks| !jwks.is_object()) {
+            self.add("jwks", "is not a JWK Set: an object with an array keys");
+            return None;
+        }
         // Keys that the client does not authenticate with are for what is not done here.
         if method != ClientAuthenticationMethod::PrivateKeyJwt {
             return None;
@@ -288,6 +292,7 @@ mod tests {
             "redirect_uris",
             "client_name",
             "logo_uri",
+            "jwks",
             "id_token_signed_response_alg",
             "default_max_age",
             "client_uri",

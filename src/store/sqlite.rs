@@ -182,9 +182,8 @@ impl EventStore for SqliteStore {
         let pages = stream::try_unfold(from, |state| async move {
             let Some((readers, after)) = state else { return Ok(None) };
             let page = readers.page(after).await?;
-            // A short page is the last one.
-            let next = page.last().filter(|_| page.len() == reader::PAGE).map(|last| (readers, Some(last.position)));
-            Ok::<_, StoreError>(Some((stream::iter(page.into_iter().map(Ok)), next)))
+            let next = page.events.last().filter(|_| page.more).map(|last| (readers, Some(last.position)));
+            Ok::<_, StoreError>(Some((stream::iter(page.events.into_iter().map(Ok)), next)))
         });
         pages.try_flatten().boxed()
     }

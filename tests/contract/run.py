@@ -89,6 +89,10 @@ data_dir = "{data}"
 per_client = {rate}
 per_api_key = {rate}
 per_address = {rate}
+per_address_registration = {rate}
+
+[registration]
+dynamic = "open"
 
 [log]
 filter = "warn"
@@ -107,6 +111,12 @@ def furnish(server):
         "redirect_uris": ["https://app.example.com/callback"], "scope": "openid email offline_access",
     })
     secret_client = server.call("POST", "/v1/clients", {"client_name": "Machine", "client_type": "machine", "scope": ""})
+    resource_server = server.call("POST", "/v1/resource-servers", {"identifier": "https://api.example.com/notes", "name": "Notes", "scopes": "notes.read"})
+    issuer = server.call("POST", "/v1/trusted-issuers", {
+        "issuer": "https://login.example.com", "audience": "grantlog", "jwks_uri": "https://login.example.com/jwks", "algorithms": ["RS256"],
+        "origins": ["https://app.example.com"],
+    })
+    server.call("PUT", "/v1/policy", {"document": {"resources": [], "roles": [], "scopes": []}})
     request = authorize(server, client["client_id"])
     tokens = redeem(server, client["client_id"], authorize(server, client["client_id"], decide=True))
     grant = server.call("GET", "/v1/subjects/ana/grants")["grants"][0]
@@ -122,6 +132,16 @@ def furnish(server):
         "/v1/authorization-requests/{id}/decision": {"id": request["id"]},
         "/v1/subjects/{id}/grants": {"id": "ana"},
         "/v1/subjects/{id}/grants/{grant_id}": {"id": "ana", "grant_id": grant["id"]},
+        "/v1/organizations/{id}/policy": {"id": "acme"},
+        "/v1/organizations/{id}/connected-apps": {"id": "acme"},
+        "/v1/organizations/{id}/connected-apps/{client_id}": {"id": "acme", "client_id": client["client_id"]},
+        "/v1/subjects/{id}/roles": {"id": "ana"},
+        "/v1/subjects/{id}/sessions": {"id": "ana"},
+        "/v1/resource-servers/{id}": {"id": resource_server["id"]},
+        "/v1/resource-servers/{id}/credentials": {"id": resource_server["id"]},
+        "/resource-servers/{id}/oauth-protected-resource": {"id": resource_server["id"]},
+        "/v1/trusted-issuers/{id}": {"id": issuer["id"]},
+        "/v1/policy/versions/{version}": {"version": "1"},
         "/docs/{file}": {"file": "index.css"},
     }
     return {"keys": keys, "own_key_ids": own, "access_token": tokens["access_token"], "ids": ids}

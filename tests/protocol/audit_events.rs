@@ -157,7 +157,7 @@ async fn what_can_not_be_recorded_is_not_answered() {
     let id = text(&client, "client_id");
     for path in [
         "/v1/audit/events?subject=ana".to_owned(),
-        "/v1/audit/export".to_owned(),
+        "/v1/audit/events/export".to_owned(),
         "/v1/audit/consents?subject=ana".to_owned(),
         format!("/v1/audit/grants?client_id={id}"),
         format!("/v1/audit/clients/{id}"),

@@ -15,7 +15,7 @@ async fn filled() -> TestServer {
 }
 
 async fn export(server: &TestServer, query: &str) -> String {
-    let answer = server.call("auditor", Method::GET, &format!("/v1/audit/export{query}"), None).await;
+    let answer = server.call("auditor", Method::GET, &format!("/v1/audit/events/export{query}"), None).await;
     assert_eq!(answer.status, 200, "{:?}", answer.body);
     assert!(answer.header("content-disposition").unwrap().starts_with("attachment; filename=\"grantlog-events."));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -51,7 +51,7 @@ async fn an_export_is_narrowed_like_a_list() {
         let exported: Vec<_> = exported.filter(|event| event["type"] != "audit.read").map(|event| event["id"].clone()).collect();
         assert_eq!(exported, listed, "{query}");
     }
-    let answer = server.call("auditor", Method::GET, "/v1/audit/export?format=xls", None).await;
+    let answer = server.call("auditor", Method::GET, "/v1/audit/events/export?format=xls", None).await;
     assert_eq!(answer.problem(), (400, "invalid_field".to_owned(), Some("format".to_owned())));
 }
 
@@ -105,7 +105,7 @@ async fn rfc4180_2_a_table_has_a_row_for_each_event_and_no_formula() {
 #[tokio::test]
 async fn rfc9110_9_3_2_head_of_an_export_has_no_content() {
     let server = filled().await;
-    let answer = server.call("auditor", Method::HEAD, "/v1/audit/export", None).await;
+    let answer = server.call("auditor", Method::HEAD, "/v1/audit/events/export", None).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
     assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
 }

@@ -20,6 +20,7 @@ mod idempotency;
 mod imported_clients;
 mod introspection;
 mod jwks;
+mod ledger;
 mod metadata;
 mod metadata_documents;
 mod organizations;

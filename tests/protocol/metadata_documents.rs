@@ -143,6 +143,20 @@ async fn a_document_that_changed_is_recorded_once_and_is_what_people_see() {
 }
 
 #[tokio::test]
+async fn a_document_that_changed_asks_for_consent_again() {
+    let setup = setup().await;
+    let client = setup.client();
+    Authorization::of(&setup.server, &client, "openid email").tokens().await;
+    let agreed = Authorization::of(&setup.server, &client, "openid email").start().await;
+    assert_eq!(agreed["next"], "redirect", "{agreed}");
+    setup.server.advance(300);
+    setup.publish(json!({"client_name": "Somebody Else", "redirect_uris": ["https://weather.example.com/callback", "https://else.example.com/callback"]}));
+    let asked = Authorization::of(&setup.server, &client, "openid email").start().await;
+    assert_eq!((text(&asked, "next"), &asked["client"]["client_name"]), ("consent", &json!("Somebody Else")), "{asked}");
+    assert_eq!(text(&asked, "consent_reason"), "client_changed");
+}
+
+#[tokio::test]
 async fn a_document_that_is_gone_withdraws_its_client_until_it_is_back() {
     let setup = setup().await;
     let client = setup.client();

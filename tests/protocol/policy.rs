@@ -221,8 +221,23 @@ async fn a_dry_run_says_what_would_change_and_for_whom() {
     assert_eq!(grant["scopes_lost"], json!(["invoices.read"]));
     assert_eq!(grant["scopes_widened"], json!(["documents.read"]));
     assert_eq!(grant["scopes_narrowed"], json!(["documents.write"]));
+    assert_eq!(grant["scopes_not_grantable"], json!([]));
     // Nothing was published.
     assert_eq!((tried.header("grantlog-position"), read(&server, "/v1/policy").await["version"].clone()), (None, json!(1)));
+}
+
+#[tokio::test]
+async fn a_dry_run_says_who_could_not_grant_what_they_have() {
+    let (server, client) = setup().await;
+    Authorization::of(&server, &client, "openid documents.read").subject(ana_as(&server, &["reader"])).code().await;
+    let ben = json!({"id": "ben", "auth_time": server.now().as_seconds(), "roles": ["owner"]});
+    Authorization::of(&server, &client, "openid documents.read").subject(ben).code().await;
+    let mut changed = document();
+    changed["roles"].as_array_mut().unwrap().remove(2);
+    let told = server.admin(Method::PUT, "/v1/policy?dry_run=true", Some(&json!({"document": changed}))).await.expect(200);
+    let [grant] = &told["grants"].as_array().unwrap()[..] else { panic!("{told}") };
+    assert_eq!((&grant["subject_id"], &grant["scopes_not_grantable"]), (&json!("ana"), &json!(["documents.read"])));
+    assert_eq!((&grant["scopes_lost"], &grant["scopes_narrowed"]), (&json!([]), &json!([])));
 }
 
 #[tokio::test]

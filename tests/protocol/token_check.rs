@@ -1,3 +1,4 @@
+use grantlog_core::domain::subject::RoleChangeEffect;
 use grantlog_tests::{Answer, Authorization, TestServer, merged, text};
 use http::Method;
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ async fn rfc7662_4_a_token_for_another_resource_server_is_like_none() {
     let token = token(&server, &client, "documents.read", ana_as(&server, &["owner"])).await;
     let body = json!({"name": "Another API", "role": "resource_server", "audience": "https://other.example.com"});
     let key = server.admin(Method::POST, "/v1/api-keys", Some(&body)).await.expect(201);
-    let authorization = format!("Bearer {}", text(&key, "secret"));
+    let authorization = format!("Bearer {}", text(&key, "api_key"));
     let body = json!({"token": token, "resource": "documents", "action": "read"});
     let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
     let told = server.request(Method::POST, "/v1/tokens/check", &headers, body.to_string()).await.expect(200);
@@ -115,15 +116,44 @@ async fn full_access_permits_nothing_to_whom_nobody_knows_the_roles_of() {
     assert_eq!(code(&server, &token, "burn", json!({})).await, "unknown_permission");
 }
 
+/// A server that takes nothing from grants when roles change, so that tokens permit what their people may not do any more.
+async fn lenient() -> TestServer {
+    let server = TestServer::start_with(|settings| settings.on_role_change = RoleChangeEffect::Keep, |_| {}).await;
+    publish(&server, &document()).await.expect(200);
+    server
+}
+
+async fn set_roles(server: &TestServer, body: Value) {
+    server.call("consent", Method::PUT, "/v1/subjects/ana/roles", Some(&body)).await.expect(200);
+}
+
 #[tokio::test]
-async fn current_roles_have_to_be_known() {
-    let (server, client) = setup().await;
-    let mut changed = document();
-    changed["scopes"][0]["permissions"] = json!([{"resource": "invoices", "actions": ["read"]}]);
+async fn current_roles_are_asked_when_that_is_wanted() {
+    let server = lenient().await;
+    let client = server.client_with(json!({"scope": "openid documents.read"})).await;
     let token = token(&server, &client, "documents.read", ana_as(&server, &["reader"])).await;
-    assert_eq!(check(&server, &token, "read", json!({"current_roles": false})).await["allowed"], true);
-    publish(&server, &changed).await.expect(200);
-    assert_eq!(code(&server, &token, "read", json!({"current_roles": true})).await, "insufficient_scope");
+    let current = || json!({"current_roles": true});
+    assert_eq!(check(&server, &token, "read", current()).await["allowed"], true);
+    set_roles(&server, json!({"roles": ["stranger"]})).await;
+    assert_eq!(code(&server, &token, "read", current()).await, "roles_insufficient");
+    assert_eq!(check(&server, &token, "read", json!({})).await["allowed"], true);
+    // Roles elsewhere are no roles here.
+    set_roles(&server, json!({"roles": ["reader"], "organization_id": "acme"})).await;
+    assert_eq!(code(&server, &token, "read", current()).await, "roles_insufficient");
+}
+
+#[tokio::test]
+async fn full_access_permits_what_the_roles_do_today() {
+    let server = lenient().await;
+    let members = json!({"client_type": "first_party", "scope": "openid full_access", "full_access_allowed": true});
+    let client = server.client_with(members).await;
+    let token = token(&server, &client, "openid full_access", ana_as(&server, &["reader"])).await;
+    assert_eq!(check(&server, &token, "read", json!({})).await["scopes"], json!(["full_access"]));
+    assert_eq!(code(&server, &token, "write", json!({})).await, "roles_insufficient");
+    set_roles(&server, json!({"roles": ["writer"]})).await;
+    assert_eq!(check(&server, &token, "write", json!({})).await["allowed"], true);
+    set_roles(&server, json!({"roles": []})).await;
+    assert_eq!(code(&server, &token, "read", json!({})).await, "roles_insufficient");
 }
 
 #[tokio::test]

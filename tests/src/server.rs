@@ -17,10 +17,11 @@ use grantlog_core::{
     },
     domain::{Seconds, Timestamp, api_key::Role, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
+    ledger::NoteSigner,
     store::{EventStore, MemoryStore},
 };
 use grantlog_outbound::{GuardedFetch, OutboundOptions};
-use grantlog_projections::{HistoryRunner, LiveRunner, runner::LiveOptions};
+use grantlog_projections::{HistoryRunner, LedgerRunner, LiveRunner, ledger::LedgerOptions, runner::LiveOptions};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -75,6 +76,7 @@ pub struct TestServer {
     fetch: Arc<GuardedFetch>,
     runner: LiveRunner,
     history: HistoryRunner,
+    ledger: LedgerRunner,
     _dir: TempDir,
 }
 
@@ -142,19 +144,30 @@ impl TestServer {
             issuers: live.clone(),
         };
         let authority = Authority::new(settings, outside, vault, live.clone(), live.clone());
+        let signer = NoteSigner::new("auth.example.com", authority.ensure_ledger_key().await.expect("a key is made")).expect("it signs");
+        let options = LedgerOptions {
+            file: None,
+            checkpoint_every: None,
+            checkpoint_file: None,
+            signer,
+            earlier_keys: Vec::new(),
+            clock: Arc::new(clock.clone()),
+        };
+        let ledger = LedgerRunner::start(Arc::new(store.clone()), options).await.expect("a ledger in memory opens");
         let limits = Arc::new(Limits::new(Rates::default()));
         let dir = TempDir::new().expect("a directory");
         let history = HistoryRunner::start(dir.path(), Arc::new(store.clone())).await.expect("an empty history is made");
-        let app = Arc::new(Inner { authority, live, history: history.history(), limits: limits.clone(), edge });
+        let app = Arc::new(Inner { authority, live, history: history.history(), ledger: ledger.ledger(), limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };
         let site = endpoints::site(app.clone(), Metrics::detached(), options).expect("the document is JSON");
-        Self { site, app, store, clock, keys: BTreeMap::new(), fetch, runner, history, _dir: dir }
+        Self { site, app, store, clock, keys: BTreeMap::new(), fetch, runner, history, ledger, _dir: dir }
     }
 
     /// Another server over the same log and the same vault: nothing else of this one is left.
     pub async fn restart(self) -> Self {
-        let Self { site: _, app, store, clock, keys, fetch, runner, history, _dir } = self;
+        let Self { site: _, app, store, clock, keys, fetch, runner, history, ledger, _dir } = self;
         history.shutdown().await;
+        ledger.shutdown().await;
         runner.shutdown().await;
         let authority = &app.authority;
         // A seed of its own: the numbers drawn before are not drawn again.
@@ -188,6 +201,7 @@ impl TestServer {
     /// Stops following the log.
     pub async fn shutdown(self) {
         self.history.shutdown().await;
+        self.ledger.shutdown().await;
         self.runner.shutdown().await;
     }
 
@@ -266,6 +280,7 @@ fn edge_settings() -> EdgeSettings {
         authorization_endpoint: None,
         interaction_url: Some("https://app.example.com/interaction".to_owned()),
         service_documentation: None,
+        ledger_public: false,
         scopes: scopes.into_iter().map(|(scope, description)| (scope.to_owned(), description.to_owned())).collect(),
     }
 }

@@ -174,9 +174,10 @@ pub async fn set_policy(app: App, request: Request) -> Result<Response, Problem>
     let key = app.require_role(&request, &DECIDERS).await?;
     let policy = policy(&request)?;
     let organization_id = organization_id(&request)?;
+    let page = PageQuery::of(&request)?;
     if is_dry_run(&request)? {
         app.wait_for_min_position(&request).await?;
-        return show_cut_off(&app, &request, &organization_id, policy).await;
+        return show_cut_off(&app, page, &organization_id, policy).await;
     }
     let context = acting_as(&key, &request);
     let set = app.authority.set_organization_policy(&context, &*app.live, &organization_id, policy.clone()).await;
@@ -187,11 +188,10 @@ pub async fn set_policy(app: App, request: Request) -> Result<Response, Problem>
 
 async fn show_cut_off(
     app: &App,
-    request: &Request,
+    PageQuery { cursor, limit }: PageQuery,
     organization_id: &OrganizationId,
     policy: OrganizationPolicy,
 ) -> Result<Response, Problem> {
-    let PageQuery { cursor, limit } = PageQuery::of(request)?;
     let found = app.live.would_be_cut_off(organization_id, &policy, cursor.as_deref(), limit).map_err(|_| invalid_cursor())?;
     let mut grants = Vec::with_capacity(found.page.items.len());
     for grant in &found.page.items {

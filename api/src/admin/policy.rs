@@ -6,7 +6,9 @@ use grantlog_core::{
     app::{UseCaseError, policy::PolicyVersion},
     domain::{
         ClientId, GrantId, Timestamp,
-        policy::{PermissionChange, Policy, PolicyChanges, PolicyDocument, PolicyProblem, PolicyRefusal, PublishedPolicy},
+        policy::{
+            PermissionChange, Policy, PolicyChanges, PolicyDocument, PolicyProblem, PolicyRefusal, PublishedPolicy, no_longer_grantable,
+        },
     },
     protocol::Scope,
 };
@@ -62,6 +64,16 @@ pub struct PublishPolicy {
     expected_version: Option<u32>,
 }
 
+/// What publishing a policy answers: the policy in force, or what would change.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum PolicyAnswer {
+    /// It is in force.
+    Published(PublishedPolicyBody),
+    /// Nothing was published.
+    DryRun(PolicyDryRun),
+}
+
 /// What publishing a policy would change.
 #[derive(Serialize, ToSchema)]
 pub struct PolicyDryRun {
@@ -71,7 +83,7 @@ pub struct PolicyDryRun {
     scopes: Vec<PermissionChange>,
     /// Roles that come, go, or permit something else.
     roles: Vec<PermissionChange>,
-    /// The grants whose tokens would be good for something else; the first 1000 of them.
+    /// The grants whose tokens would be good for something else, or that people could not give any more; the first 1000.
     grants: Vec<AffectedGrant>,
     /// How many such grants there are.
     grants_affected: u64,
@@ -98,6 +110,26 @@ pub struct AffectedGrant {
     scopes_widened: Vec<String>,
     /// Scopes that would permit less.
     scopes_narrowed: Vec<String>,
+    /// Scopes that the person could not grant any more, by their roles as last said.
+    scopes_not_grantable: Vec<String>,
+}
+
+/// What of a grant would be affected.
+struct Affected {
+    lost: Scope,
+    widened: Scope,
+    narrowed: Scope,
+    not_grantable: Scope,
+}
+
+impl Affected {
+    fn of(app: &App, grant: &GrantView, before: &Policy, after: &Policy, changes: &PolicyChanges) -> Option<Self> {
+        let (lost, widened, narrowed) = changes.affect(&grant.scope);
+        let roles = app.live.current_roles(grant.subject, grant.organization_id.as_ref()).unwrap_or_default();
+        let not_grantable = no_longer_grantable(before, after, &grant.scope, &*roles);
+        let nothing = [&lost, &widened, &narrowed, &not_grantable].into_iter().all(Scope::is_empty);
+        (!nothing).then_some(Self { lost, widened, narrowed, not_grantable })
+    }
 }
 
 /// A version of the policy.
@@ -165,7 +197,7 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
         "roles": [{"role": "editor", "description": "Writes", "permissions": [{"resource": "documents", "actions": ["*"]}]}],
         "scopes": [{"scope": "documents.read", "description": "Read your documents", "descriptions": {"de": "Deine Dokumente lesen"},
             "permissions": [{"resource": "documents", "actions": ["read"]}]}]}})),
-    responses((status = 200, description = "The policy in force; with `dry_run=true`: what would change (`PolicyDryRun`).", body = PublishedPolicyBody),
+    responses((status = 200, description = "The policy in force; with `dry_run=true`: what would change.", body = PolicyAnswer),
         (status = 409, description = "The policy has another version than the one expected; `version` tells which.", body = ProblemBody),
         (status = 422, description = "The policy is not acceptable; `problems` lists every mistake.", body = ProblemBody),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
@@ -179,7 +211,7 @@ pub async fn publish(app: App, request: Request) -> Result<Response, Problem> {
     }
     let context = acting_as(&key, &request);
     match app.authority.publish_policy(&context, policy, expected_version).await {
-        Ok(published) => Ok(positioned(reply::ok(&PublishedPolicyBody::of(&published)), &context)),
+        Ok(published) => Ok(positioned(reply::ok(&PolicyAnswer::Published(PublishedPolicyBody::of(&published))), &context)),
         Err(UseCaseError::Trouble(trouble)) => Err(unavailable(trouble)),
         Err(UseCaseError::Refused(refusal)) => Err(refused(refusal)),
     }
@@ -255,10 +287,7 @@ async fn try_out(app: &App, policy: &Policy, expected_version: Option<u32>) -> R
         let Some(newest) = some.last() else { break };
         last = Some(newest.grant_id);
         for grant in &some {
-            let affected = changes.affect(&grant.scope);
-            if affected == <(Scope, Scope, Scope)>::default() {
-                continue;
-            }
+            let Some(affected) = Affected::of(app, grant, current.policy(), policy, &changes) else { continue };
             grants_affected += 1;
             if grants.len() < LISTED {
                 grants.push(describe(app, grant, affected, &mut names).await?);
@@ -266,13 +295,13 @@ async fn try_out(app: &App, policy: &Policy, expected_version: Option<u32>) -> R
         }
     }
     let PolicyChanges { scopes, roles } = changes;
-    Ok(reply::ok(&PolicyDryRun { version: current.version(), scopes, roles, grants, grants_affected }))
+    Ok(reply::ok(&PolicyAnswer::DryRun(PolicyDryRun { version: current.version(), scopes, roles, grants, grants_affected })))
 }
 
 async fn describe(
     app: &App,
     grant: &GrantView,
-    (lost, widened, narrowed): (Scope, Scope, Scope),
+    affected: Affected,
     names: &mut BTreeMap<ClientId, Option<String>>,
 ) -> Result<AffectedGrant, Problem> {
     let words = |scope: Scope| scope.iter().map(ToString::to_string).collect();
@@ -286,8 +315,9 @@ async fn describe(
         client_id: grant.client_id.to_string(),
         client_name: name.clone(),
         organization_id: grant.organization_id.as_ref().map(|organization| organization.0.to_string()),
-        scopes_lost: words(lost),
-        scopes_widened: words(widened),
-        scopes_narrowed: words(narrowed),
+        scopes_lost: words(affected.lost),
+        scopes_widened: words(affected.widened),
+        scopes_narrowed: words(affected.narrowed),
+        scopes_not_grantable: words(affected.not_grantable),
     })
 }

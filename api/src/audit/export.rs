@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The export.
-pub const EXPORT: &str = "/v1/audit/export";
+pub const EXPORT: &str = "/v1/audit/events/export";
 
 /// How many events are read at once: the next ones when the caller has taken these.
 const PAGE: usize = 500;

@@ -37,7 +37,7 @@ struct Manager {
 #[utoipa::path(get, path = PATH, tag = "registration", operation_id = "readOwnRegistration", security(("RegistrationAccessToken" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses(
         (status = 200, description = "The client.", body = ClientInformation),
-        (status = 401, description = "The registration access token is missing, or is not that of a client that exists.", body = OAuthErrorBody),
+        (status = 401, description = "The registration access token is missing, or is not that of a client that exists."),
         (status = 403, description = "The client is suspended.", body = OAuthErrorBody),
         (status = "4XX", description = "The request is not valid.", body = OAuthErrorBody),
         (status = 503, description = "Try again.", body = OAuthErrorBody)))]
@@ -55,7 +55,7 @@ pub async fn read(app: App, request: Request) -> Result<Response, RegistrationFa
     responses(
         (status = 200, description = "The client. Its registration access token stays the same.", body = ClientInformation),
         (status = 400, description = "The description is not acceptable; every mistake is named.", body = OAuthErrorBody),
-        (status = 401, description = "The registration access token is missing, or is not that of a client that exists.", body = OAuthErrorBody),
+        (status = 401, description = "The registration access token is missing, or is not that of a client that exists."),
         (status = 403, description = "The client is suspended.", body = OAuthErrorBody),
         (status = "4XX", description = "The request is not valid.", body = OAuthErrorBody),
         (status = 503, description = "Try again.", body = OAuthErrorBody)))]
@@ -70,7 +70,7 @@ pub async fn update(app: App, request: Request) -> Result<Response, Registration
 #[utoipa::path(delete, path = PATH, tag = "registration", operation_id = "deleteOwnRegistration", security(("RegistrationAccessToken" = [])), params(("client_id" = String, Path, description = "The client's id.")),
     responses(
         (status = 204, description = "It is gone, with its grants and its tokens."),
-        (status = 401, description = "The registration access token is missing, or is not that of a client that exists.", body = OAuthErrorBody),
+        (status = 401, description = "The registration access token is missing, or is not that of a client that exists."),
         (status = 403, description = "The client is suspended.", body = OAuthErrorBody),
         (status = "4XX", description = "The request is not valid.", body = OAuthErrorBody),
         (status = 503, description = "Try again.", body = OAuthErrorBody)))]

@@ -1,9 +1,7 @@
 //! Ask the past: a running server over HTTP, or the data directory of a stopped one. Question and answer are the same.
 
 use std::{
-    env, fs,
     io::{Write, stdout},
-    path::PathBuf,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -12,30 +10,38 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use futures::StreamExt;
 use grantlog_api::{
-    app::Inner,
+    app::{App, Inner},
     audit::{clients, consents, events, export, grants, offline, policy, signing_keys, why},
     limits::{Limits, Rates},
 };
 use grantlog_projections::HistoryRunner;
+use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::table;
-use crate::{Failure, boot::Engine, keys, place::Place};
+use super::{
+    Log,
+    remote::{self, ApiKey},
+    table,
+};
+use crate::{
+    Failure,
+    boot::{Engine, start_ledger},
+    keys,
+    place::Place,
+};
 
-/// The variable with the API key of an auditor.
-const API_KEY_VARIABLE: &str = "GRANTLOG_API_KEY";
 /// How long a connection may take, and how long a server may be silent.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Question {
-    /// List events, by whom and what they are about
+    /// List events, by whom and what they are about; a page of them, or with a format all
     Events {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// Which events.
         #[command(flatten)]
         about: About,
@@ -48,27 +54,18 @@ pub enum Question {
         /// How many
         #[arg(long)]
         limit: Option<u32>,
+        /// Print all that fit, however many: their canonical form, or a table for spreadsheets
+        #[arg(long, conflicts_with_all = ["newest_first", "cursor", "limit", "json"])]
+        format: Option<EventsFormat>,
         /// How to print.
         #[command(flatten)]
         shown: Shown,
-    },
-    /// Print all events that fit: in their canonical form, or as a table for spreadsheets
-    Export {
-        /// Whom to ask.
-        #[command(flatten)]
-        whom: Whom,
-        /// Which events.
-        #[command(flatten)]
-        about: About,
-        /// In which form
-        #[arg(long, default_value = "ndjson")]
-        format: ExportFormat,
     },
     /// What a person had agreed to
     Consents {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// Whose.
         #[command(flatten)]
         of: Owner,
@@ -86,7 +83,7 @@ pub enum Question {
     History {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// The grant's id
         grant_id: String,
         /// As of when.
@@ -100,7 +97,7 @@ pub enum Question {
     Grants {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// Whose.
         #[command(flatten)]
         of: Owner,
@@ -124,7 +121,7 @@ pub enum Question {
     Client {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// The client's id
         client_id: String,
         /// As of when.
@@ -135,7 +132,7 @@ pub enum Question {
     Policy {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// As of when.
         #[command(flatten)]
         when: When,
@@ -144,7 +141,7 @@ pub enum Question {
     SigningKeys {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// As of when.
         #[command(flatten)]
         when: When,
@@ -156,27 +153,13 @@ pub enum Question {
     Why {
         /// Whom to ask.
         #[command(flatten)]
-        whom: Whom,
+        log: Log,
         /// The `jti` of the access token
         jti: String,
         /// Print JSON instead of sentences
         #[arg(long)]
         json: bool,
     },
-}
-
-/// Whom to ask.
-#[derive(Args, Clone, Debug)]
-pub struct Whom {
-    /// The data directory of a stopped server.
-    #[command(flatten)]
-    place: Place,
-    /// A running server, by its issuer URL
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    url: Option<String>,
-    /// A file with the API key of an auditor, for a running server; without it, `GRANTLOG_API_KEY` holds the key
-    #[arg(long, value_name = "FILE", requires = "url")]
-    api_key_file: Option<PathBuf>,
 }
 
 /// Which events.
@@ -241,9 +224,9 @@ pub struct Shown {
     json: bool,
 }
 
-/// In which form events are exported.
+/// In which form all events are printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ExportFormat {
+pub enum EventsFormat {
     /// The canonical form of each event (docs/event-envelope.md), one on each line
     Ndjson,
     /// For spreadsheets
@@ -354,43 +337,46 @@ const SIGNING_KEYS: Print = Print::Table(
 
 /// Asks and prints.
 pub async fn run(question: Question) -> Result<(), Failure> {
-    let (whom, asked, print) = match question {
-        Question::Events { whom, about, newest_first, cursor, limit, shown } => {
-            let asked = Asked::of(events::EVENTS).about(&about).with("order", newest_first.then_some("desc"));
-            (whom, asked.with("cursor", cursor).with("limit", limit), shown.or(EVENTS))
-        }
-        Question::Export { whom, about, format } => {
+    let (log, asked, print) = match question {
+        Question::Events { log, about, format: Some(format), .. } => {
             let format = match format {
-                ExportFormat::Ndjson => "ndjson",
-                ExportFormat::Csv => "csv",
+                EventsFormat::Ndjson => "ndjson",
+                EventsFormat::Csv => "csv",
             };
-            (whom, Asked::of(export::EXPORT).about(&about).with("format", Some(format)), Print::Raw)
+            (log, Asked::of(export::EXPORT).about(&about).with("format", Some(format)), Print::Raw)
         }
-        Question::Consents { whom, of, when, include_ended, shown } => {
+        Question::Events { log, about, newest_first, cursor, limit, format: None, shown } => {
+            let asked = Asked::of(events::EVENTS).about(&about).with("order", newest_first.then_some("desc"));
+            (log, asked.with("cursor", cursor).with("limit", limit), shown.or(EVENTS))
+        }
+        Question::Consents { log, of, when, include_ended, shown } => {
             let asked = Asked::of(consents::CONSENTS).of_owner(&of).when(&when);
-            (whom, asked.with("include_ended", include_ended.then_some(true)), shown.or(GRANTS))
+            (log, asked.with("include_ended", include_ended.then_some(true)), shown.or(GRANTS))
         }
-        Question::History { whom, grant_id, when, shown } => {
-            (whom, Asked::of(in_path(consents::HISTORY, "{grant_id}", &grant_id)).when(&when), shown.or(STEPS))
+        Question::History { log, grant_id, when, shown } => {
+            (log, Asked::of(in_path(consents::HISTORY, "{grant_id}", &grant_id)).when(&when), shown.or(STEPS))
         }
-        Question::Grants { whom, of, when, include_ended, cursor, limit, shown } => {
+        Question::Grants { log, of, when, include_ended, cursor, limit, shown } => {
             let asked = Asked::of(grants::GRANTS).of_owner(&of).when(&when).with("include_ended", include_ended.then_some(true));
-            (whom, asked.with("cursor", cursor).with("limit", limit), shown.or(GRANTS))
+            (log, asked.with("cursor", cursor).with("limit", limit), shown.or(GRANTS))
         }
-        Question::Client { whom, client_id, when } => {
-            (whom, Asked::of(in_path(clients::CLIENT, "{client_id}", &client_id)).when(&when), Print::Json)
+        Question::Client { log, client_id, when } => {
+            (log, Asked::of(in_path(clients::CLIENT, "{client_id}", &client_id)).when(&when), Print::Json)
         }
-        Question::Policy { whom, when } => (whom, Asked::of(policy::POLICY).when(&when), Print::Json),
-        Question::SigningKeys { whom, when, shown } => (whom, Asked::of(signing_keys::SIGNING_KEYS).when(&when), shown.or(SIGNING_KEYS)),
-        Question::Why { whom, jti, json } => {
+        Question::Policy { log, when } => (log, Asked::of(policy::POLICY).when(&when), Print::Json),
+        Question::SigningKeys { log, when, shown } => (log, Asked::of(signing_keys::SIGNING_KEYS).when(&when), shown.or(SIGNING_KEYS)),
+        Question::Why { log, jti, json } => {
             let asked = Asked::of(in_path(why::WHY, "{jti}", &jti)).with("format", (!json).then_some("text"));
-            (whom, asked, if json { Print::Json } else { Print::Raw })
+            (log, asked, if json { Print::Json } else { Print::Raw })
         }
     };
-    match whom.url.clone() {
-        Some(url) => ask_server(&url, &whom, &asked, print).await,
-        None => ask_directory(whom.place, &asked, print).await,
+    let mut printer = Printer::new(print);
+    match (&log.url, &log.export) {
+        (Some(url), _) => ask_server(url, &log.api_key, &asked, &mut printer).await?,
+        (None, Some(_)) => return Err("questions are asked of a running server or of a data directory".into()),
+        (None, None) => ask_directory(log.place, &asked, &mut printer).await?,
     }
+    printer.end()
 }
 
 /// A value in a path: every byte that could be more than itself is encoded.
@@ -399,56 +385,54 @@ fn in_path(template: &str, parameter: &str, value: &str) -> String {
     template.replace(parameter, &encoded.replace('+', "%20"))
 }
 
-async fn ask_server(url: &str, whom: &Whom, asked: &Asked, print: Print) -> Result<(), Failure> {
-    let key = api_key(whom)?;
-    let client =
-        reqwest::Client::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+async fn ask_server(url: &str, key: &ApiKey, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
+    let key = key.read()?.ok_or_else(remote::key_is_needed)?;
+    let client = Client::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE).redirect(Policy::none()).build()?;
     let address = format!("{}{}?{}", url.trim_end_matches('/'), asked.path, asked.query());
     let mut answer = client.get(address).bearer_auth(key).header("accept", asked.accept).send().await?;
-    let is_answer = answer.status().is_success();
-    let mut printer = Printer::new(print, is_answer);
+    printer.begin(answer.status());
     while let Some(part) = answer.chunk().await? {
         printer.take(&part)?;
     }
-    printer.end()
+    Ok(())
 }
 
-fn api_key(whom: &Whom) -> Result<String, Failure> {
-    let key = match &whom.api_key_file {
-        Some(file) => fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?,
-        None => env::var(API_KEY_VARIABLE)
-            .map_err(|_| format!("an auditor's API key is needed: --api-key-file, or the variable {API_KEY_VARIABLE}"))?,
-    };
-    Ok(key.trim().to_owned())
-}
-
-async fn ask_directory(place: Place, asked: &Asked, print: Print) -> Result<(), Failure> {
-    let config = place.config()?;
+async fn ask_directory(place: Place, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
+    let mut config = place.config()?;
+    // Whoever asks signs nothing: the server does when it runs again.
+    config.ledger.checkpoint_every = 0;
     let Engine { authority, store, runner } = keys::open(&config, "GET /v1/audit/…, or --url").await?;
     let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
+    let ledger = start_ledger(&config, &authority, store.clone()).await?;
     let app = Arc::new(Inner {
         authority: *authority,
         live: runner.live(),
         history: history.history(),
+        ledger: ledger.ledger(),
         limits: Arc::new(Limits::new(Rates::default())),
         edge: config.edge_settings(),
     });
+    let outcome = answer(&app, asked, printer).await;
+    drop(app);
+    history.shutdown().await;
+    ledger.shutdown().await;
+    runner.shutdown().await;
+    store.close().await;
+    outcome
+}
+
+async fn answer(app: &App, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
     // Nobody waits behind this; a server would have answered that it is not there yet.
     if let Some(position) = app.live.position() {
         while app.history.is_following() && app.history.wait_for(position, PATIENCE).await.is_err() {}
     }
-    let answer = offline::get(&app, &asked.path, &asked.query(), Some(asked.accept)).await;
-    let mut printer = Printer::new(print, answer.status.is_success());
-    let mut outcome = Ok(());
+    let answer = offline::get(app, &asked.path, &asked.query(), Some(asked.accept)).await;
+    printer.begin(answer.status);
     let mut parts = pin!(answer.into_parts());
-    while let (Ok(()), Some(part)) = (&outcome, parts.next().await) {
-        outcome = part.and_then(|part| printer.take(&part));
+    while let Some(part) = parts.next().await {
+        printer.take(&part?)?;
     }
-    drop(app);
-    history.shutdown().await;
-    runner.shutdown().await;
-    store.close().await;
-    outcome.and_then(|()| printer.end())
+    Ok(())
 }
 
 /// Prints an answer as it comes, or once it is there.
@@ -459,8 +443,12 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(print: Print, is_answer: bool) -> Self {
-        Self { print, is_answer, kept: Vec::new() }
+    fn new(print: Print) -> Self {
+        Self { print, is_answer: false, kept: Vec::new() }
+    }
+
+    fn begin(&mut self, status: StatusCode) {
+        self.is_answer = status.is_success();
     }
 
     fn take(&mut self, part: &[u8]) -> Result<(), Failure> {

@@ -32,7 +32,7 @@ impl Draft {
         if SecretHash::looks_like_one(&text) {
             return self.set_hash(members, name, &text);
         }
-        // RFC 6749 App. A.2: a client secret is printable ASCII.
+        // A client secret is printable ASCII.
         if !text.bytes().all(|byte| matches!(byte, 0x20..=0x7E)) || text.len() > 1024 {
             members.refuse(format!("{name} must be printable ASCII of at most 1024 characters"));
         } else if text.len() < FEWEST_CHARACTERS {

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{Permissions, Policy, PolicyPermission};
-use crate::protocol::Scope;
+use crate::protocol::{Scope, ScopeToken};
 
 /// What is different between two versions of the policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,20 @@ impl PolicyChanges {
             of(|change| !change.removed && !change.lost.is_empty()),
         )
     }
+}
+
+/// Which of these scopes somebody with these roles could grant by one policy and can't by the other.
+pub fn no_longer_grantable<'r>(
+    before: &Policy,
+    after: &Policy,
+    scope: &Scope,
+    roles: impl IntoIterator<Item = &'r String> + Clone,
+) -> Scope {
+    let (could, can) = (before.permitted_to(roles.clone()), after.permitted_to(roles));
+    let covered = |policy: &Policy, token: &ScopeToken, permitted: &Permissions| {
+        policy.scope(token.as_str()).is_none_or(|permissions| permissions.without(permitted).is_empty())
+    };
+    scope.iter().filter(|token| covered(before, token, &could) && !covered(after, token, &can)).cloned().collect()
 }
 
 fn changes(before: &BTreeMap<String, Permissions>, after: &BTreeMap<String, Permissions>) -> Vec<PermissionChange> {

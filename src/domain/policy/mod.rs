@@ -12,7 +12,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use changes::{PermissionChange, PolicyChanges};
+pub use changes::{PermissionChange, PolicyChanges, no_longer_grantable};
 pub use compiled::{Permissions, Policy};
 pub use decide::{PolicyCommand, PolicyDecider, PolicyRefusal};
 pub use document::{ALL_ACTIONS, PolicyDocument, PolicyPermission, PolicyResource, PolicyRole, PolicyScope};

@@ -320,6 +320,18 @@ fn what_changes_is_what_is_permitted() {
 }
 
 #[test]
+fn who_can_not_grant_a_scope_any_more_is_told_by_their_roles() {
+    let mut after = sound();
+    after["roles"][1]["permissions"] = json!([on("documents", &["write"])]);
+    after["scopes"][1]["permissions"] = json!([on("documents", &["write"])]);
+    let (before, after) = (policy(), Policy::new(document(after)).unwrap());
+    let lost = |names: &[&str]| no_longer_grantable(&before, &after, &scope("documents documents.read openid"), &roles(names));
+    assert_eq!(lost(&["writer"]), scope("documents.read"));
+    // Who never could loses nothing, and who is permitted the same by another role neither.
+    assert_eq!((lost(&["guest"]), lost(&["owner", "writer"])), (scope(""), scope("")));
+}
+
+#[test]
 fn the_same_policy_changes_nothing() {
     assert_eq!(PolicyChanges::between(&policy(), &policy()), PolicyChanges::default());
 }

@@ -6,10 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{
-    Batch, closed,
-    reader::{PAGE, Readers},
-};
+use super::{Batch, closed, reader::Readers};
 use crate::store::{Position, Recorded, StoreError};
 
 /// How often a store that was opened for reading only looks for new events.
@@ -50,8 +47,9 @@ impl Follower {
                 return Ok(event);
             }
             if self.behind {
-                self.ready = self.readers.page(self.after).await?.into();
-                self.behind = self.ready.len() == PAGE;
+                let page = self.readers.page(self.after).await?;
+                self.ready = page.events.into();
+                self.behind = page.more;
                 continue;
             }
             match &mut self.news {

@@ -59,7 +59,7 @@ impl Readers {
     }
 
     /// The next events after a position, at most [`PAGE`].
-    pub(super) async fn page(&self, after: Option<Position>) -> Result<Vec<Arc<Recorded>>, StoreError> {
+    pub(super) async fn page(&self, after: Option<Position>) -> Result<Page, StoreError> {
         self.read(move |connection| page(connection, after)).await
     }
 
@@ -111,17 +111,39 @@ pub(super) fn stream(connection: &Connection, stream: &StreamId, after: Option<R
     }
 }
 
-fn page(connection: &Connection, after: Option<Position>) -> Result<Vec<Arc<Recorded>>, ReadError> {
+/// The next events of the log.
+pub(super) struct Page {
+    pub(super) events: Vec<Arc<Recorded>>,
+    /// Whether there is something after them.
+    pub(super) more: bool,
+}
+
+/// What can't be read, or is missing, ends a page, and is an error where it begins one: so everything before it is read.
+fn page(connection: &Connection, after: Option<Position>) -> Result<Page, ReadError> {
+    let mut page = Page { events: Vec::new(), more: false };
     let from = after.map_or(Some(1), |after| after.0.checked_add(1)).and_then(|from| i64::try_from(from).ok());
-    let Some(from) = from else { return Ok(Vec::new()) };
+    let Some(from) = from else { return Ok(page) };
     let sql = format!("SELECT {COLUMNS} FROM events WHERE position >= ?1 ORDER BY position LIMIT {PAGE}");
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([from], |row| recorded(row).map(Arc::new))?;
-    let events: Vec<Arc<Recorded>> = rows.collect::<Result<_, _>>()?;
-    match (from.unsigned_abs()..).zip(&events).find(|(expected, event)| event.position.0 != *expected) {
-        Some((expected, _)) => Err(ReadError(StoreError::Corrupt(format!("the event at position {expected} is missing")))),
-        None => Ok(events),
+    let mut rows = statement.query([from])?;
+    for expected in from.unsigned_abs().. {
+        let Some(row) = rows.next()? else { break };
+        let trouble = match (unsigned(row, 0), recorded(row)) {
+            (Ok(position), _) if position != expected => format!("the event at position {expected} is missing"),
+            (_, Err(error)) => format!("the event at position {expected}: {error}"),
+            (_, Ok(event)) => {
+                page.events.push(Arc::new(event));
+                continue;
+            }
+        };
+        if page.events.is_empty() {
+            return Err(ReadError(StoreError::Corrupt(trouble)));
+        }
+        page.more = true;
+        return Ok(page);
     }
+    page.more = page.events.len() == PAGE;
+    Ok(page)
 }
 
 fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {

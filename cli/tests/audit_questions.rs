@@ -1,0 +1,103 @@
+//! `grantlog audit`: the same answers from a running server and from the data directory of a stopped one.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use grantlog_api::health::Metrics;
+use grantlog_cli::{
+    boot::{Service, master_key, prepare_data_dir},
+    config::Config,
+};
+use grantlog_core::{app::Context, domain::api_key::Role};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+struct Running {
+    url: String,
+    key: String,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+async fn serve(config: &Config) -> Running {
+    prepare_data_dir(&config.data_dir).unwrap();
+    let service = Service::start(config.clone(), &master_key(config).unwrap(), Metrics::detached(), |_| {}).await.unwrap();
+    let (_, key) = service.app.authority.create_api_key(&Context::system(), "auditor", Role::Auditor, None).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        service.serve(listener, async { drop(stopped.await) }).await;
+    });
+    Running { url, key: key.expose().to_owned(), stop, task }
+}
+
+async fn audit(arguments: &[&str], whom: &[&str], key: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grantlog"));
+    command.arg("audit").args(arguments).args(whom).env_remove("GRANTLOG_API_KEY");
+    if let Some(key) = key {
+        command.env("GRANTLOG_API_KEY", key);
+    }
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+#[track_caller]
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_server_and_its_data_directory_say_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+    let running = serve(&config).await;
+    let questions: [&[&str]; 5] = [
+        &["events", "--type", "api_key.created"],
+        &["events", "--type", "api_key.created", "--json"],
+        &["signing-keys", "--position", "3"],
+        &["policy", "--position", "3"],
+        &["events", "--type", "signing_key.generated", "--format", "csv"],
+    ];
+    let mut told = Vec::new();
+    for question in questions {
+        told.push(printed(&audit(question, &["--url", &running.url], Some(&running.key)).await));
+    }
+    assert_eq!(told[0].lines().filter(|line| line.contains("api_key.created")).count(), 2, "{}", told[0]);
+    assert_eq!(told[4].lines().count(), 4, "{}", told[4]);
+    let file = folder.path().join("key");
+    std::fs::write(&file, format!("{}\n", running.key)).unwrap();
+    let by_file = audit(questions[2], &["--url", &running.url, "--api-key-file", text(&file)], None).await;
+    assert_eq!(printed(&by_file), told[2]);
+
+    let refused = audit(&["events", "--from", "yesterday"], &["--url", &running.url], Some(&running.key)).await;
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("from: It is no RFC 3339 moment"), "{refused:?}");
+    let without_key = audit(questions[0], &["--url", &running.url], None).await;
+    assert!(String::from_utf8_lossy(&without_key.stderr).contains("--api-key-file"), "{without_key:?}");
+    let beside = audit(questions[0], &["--data", text(&config.data_dir)], None).await;
+    assert!(String::from_utf8_lossy(&beside.stderr).contains("--url"), "{beside:?}");
+
+    running.stop.send(()).unwrap();
+    running.task.await.unwrap();
+    for (question, told) in questions.iter().zip(told) {
+        let offline = printed(&audit(question, &["--data", text(&config.data_dir)], None).await);
+        // A list tells up to where it goes, and the log has grown by the questions.
+        let timeless = |text: &str| {
+            text.lines().filter(|line| !line.contains("position\"") && !line.contains("as of")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(timeless(&offline), timeless(&told), "{question:?}");
+    }
+    // The operator's questions are on record, too.
+    let reads = printed(
+        &audit(&["events", "--type", "audit.read", "--actor", "system", "--format", "ndjson"], &["--data", text(&config.data_dir)], None)
+            .await,
+    );
+    assert_eq!(reads.lines().count(), 5, "{reads}");
+    assert!(reads.lines().all(|line| line.contains("-operator\"")), "{reads}");
+}

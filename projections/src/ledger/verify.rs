@@ -1,0 +1,264 @@
+//! Verifying a log: every entry is hashed, the tree is made anew, and every checkpoint is compared with it.
+//!
+//! What makes it possible to name the event that is wrong are the hashes of the tiles. They are no evidence by themselves, since
+//! whoever changed an event may have changed them too: only when they lead to what was signed do they tell which event does not.
+
+use std::fmt;
+
+use grantlog_core::{
+    ledger::{Checkpoint, Content, Edge, Hash, SignedCheckpoint, Tile, VerifierKey, WIDTH, head, leaf_hash, position_of},
+    store::Position,
+};
+
+use super::{Evidence, Unreadable};
+
+/// What was found when everything fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// How many events were hashed.
+    pub events: u64,
+    /// How many checkpoints agree with them.
+    pub checkpoints: u64,
+    /// The newest of those.
+    pub newest: Option<Checkpoint>,
+    /// The root over all events, covered or not.
+    pub root: Hash,
+}
+
+impl Verified {
+    /// How many events at the end no checkpoint covers yet.
+    pub fn uncovered(&self) -> u64 {
+        self.events - self.newest.as_ref().map_or(0, |newest| newest.size)
+    }
+}
+
+/// The first thing that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The first event that is wrong, or may be.
+    pub position: Option<Position>,
+    /// What does not fit.
+    pub what: String,
+}
+
+impl Flaw {
+    fn at(position: Position, what: impl Into<String>) -> Self {
+        Self { position: Some(position), what: what.into() }
+    }
+
+    fn of_all(what: impl Into<String>) -> Self {
+        Self { position: None, what: what.into() }
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(position) = self.position {
+            write!(f, "position {}: ", position.0)?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Flaw {}
+
+impl From<Unreadable> for Flaw {
+    fn from(error: Unreadable) -> Self {
+        Self::of_all(error.0)
+    }
+}
+
+/// Verifies all that there is. `keys` are whose signatures are believed; `pinned` are the notes of checkpoints that were kept
+/// elsewhere, which the log must fit too.
+pub async fn verify(
+    evidence: &mut dyn Evidence,
+    keys: &[VerifierKey],
+    pinned: &[String],
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Verified, Flaw> {
+    let notes = evidence.checkpoints().await?;
+    let signed = believed(&notes, "a checkpoint", keys)?.into_iter().chain(believed(pinned, "a pinned checkpoint", keys)?);
+    let mut signed: Vec<Checkpoint> = signed.collect();
+    signed.sort_by_key(|checkpoint| (checkpoint.size, checkpoint.root));
+    signed.dedup();
+    let greatest = signed.last().map_or(0, |checkpoint| checkpoint.size);
+    let total = evidence.size(greatest).await?;
+    let mut check = Check { evidence, signed, next: 0, edge: Edge::default(), stored: None };
+    while check.edge.size() < total {
+        if !check.bundle(total).await? {
+            break;
+        }
+        progress(check.edge.size(), total);
+    }
+    check.finish().await
+}
+
+fn believed(notes: &[String], what: &str, keys: &[VerifierKey]) -> Result<Vec<Checkpoint>, Flaw> {
+    let believe = |note: &String| match SignedCheckpoint::verify(note, keys) {
+        Ok(signed) => Ok(signed.checkpoint),
+        Err(error) => {
+            let size = SignedCheckpoint::unverified(note).map(|checkpoint| format!(" of size {}", checkpoint.size));
+            Err(Flaw::of_all(format!("{what}{}: {error}", size.unwrap_or_default())))
+        }
+    };
+    notes.iter().map(believe).collect()
+}
+
+struct Check<'a> {
+    evidence: &'a mut dyn Evidence,
+    /// What was signed, the smallest first.
+    signed: Vec<Checkpoint>,
+    /// The next of those.
+    next: usize,
+    /// The tree of the events.
+    edge: Edge,
+    /// The tree of the stored hashes, from the first event on that differs from its own.
+    stored: Option<Stored>,
+}
+
+struct Stored {
+    edge: Edge,
+    differs_at: Position,
+    event: Hash,
+    tile: Hash,
+}
+
+impl Check<'_> {
+    /// Looks at the next bundle. False when the log ends in it.
+    async fn bundle(&mut self, total: u64) -> Result<bool, Flaw> {
+        let first = self.edge.size();
+        let width = u16::try_from((total - first).min(WIDTH)).unwrap_or(u16::MAX);
+        let tile = |content| Tile { content, index: first / WIDTH, width };
+        let at_first = |error: Unreadable| Flaw::at(position_of(first), error.0);
+        let hashes = self.evidence.hashes(tile(Content::Hashes(0))).await.map_err(at_first)?.unwrap_or_default();
+        let mut entries = self.evidence.entries(tile(Content::Entries)).await.map_err(at_first)?;
+        let is_whole = entries.len() >= width.into();
+        entries.truncate(width.into());
+        let is_empty = entries.is_empty();
+        let count = entries.len();
+        for (entry, stored) in entries.iter().zip(hashes.iter().copied().map(Some).chain(std::iter::repeat(None))) {
+            self.entry(entry, stored).await?;
+        }
+        if !is_whole && !is_empty {
+            // Why it ends here: there is nothing more, or the next one can't be read.
+            let rest = Tile { width: width - u16::try_from(count).unwrap_or_default(), ..tile(Content::Entries) };
+            let more = self.evidence.entries(rest).await.map_err(|error| Flaw::at(position_of(self.edge.size()), error.0))?;
+            drop(more);
+        }
+        Ok(is_whole)
+    }
+
+    async fn entry(&mut self, entry: &[u8], stored: Option<Hash>) -> Result<(), Flaw> {
+        let position = position_of(self.edge.size());
+        let told = head(entry).map_err(|error| Flaw::at(position, error.to_string()))?;
+        if told.position != position.0 {
+            return Err(Flaw::at(position, format!("in its place there is the event of position {}", told.position)));
+        }
+        if let Some(payload) = &told.data_sha256
+            && !self.evidence.payload_is_sound(payload).await?
+        {
+            return Err(Flaw::at(position, "its payload is missing, or not the one that its entry names"));
+        }
+        let leaf = leaf_hash(entry);
+        if let Some(tile) = stored.filter(|tile| *tile != leaf && self.stored.is_none()) {
+            self.stored = Some(Stored { edge: self.edge.clone(), differs_at: position, event: leaf, tile });
+        }
+        if let Some(other) = &mut self.stored {
+            other.edge.push(stored.unwrap_or(leaf));
+        }
+        for full in self.edge.push(leaf) {
+            if full.level > 0 {
+                self.compare(full.level, full.index, &full.hashes).await?;
+            }
+        }
+        self.compare_signed()
+    }
+
+    /// Compares a tile above the leaves.
+    async fn compare(&mut self, level: u8, index: u64, hashes: &[Hash]) -> Result<(), Flaw> {
+        let width = u16::try_from(hashes.len()).unwrap_or(u16::MAX);
+        let tile = Tile { content: Content::Hashes(level), index, width };
+        let stored = self.evidence.hashes(tile).await?.unwrap_or_default();
+        if self.stored.is_none() && stored.iter().zip(hashes).any(|(stored, hash)| stored != hash) {
+            return Err(Flaw::of_all(format!(
+                "{tile} does not fit the tiles below it; the events up to there are what was signed or hashed"
+            )));
+        }
+        Ok(())
+    }
+
+    fn compare_signed(&mut self) -> Result<(), Flaw> {
+        while let Some(checkpoint) = self.signed.get(self.next).filter(|checkpoint| checkpoint.size == self.edge.size()) {
+            if checkpoint.root != self.edge.root() {
+                return Err(self.judge(checkpoint));
+            }
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// The events up to here are not what was signed: from which one on?
+    fn judge(&self, checkpoint: &Checkpoint) -> Flaw {
+        let size = checkpoint.size;
+        let good = self.next.checked_sub(1).map_or(0, |last| self.signed[last].size);
+        match &self.stored {
+            Some(stored) if stored.edge.root() == checkpoint.root => {
+                let Stored { differs_at, event, tile, .. } = stored;
+                Flaw::at(
+                    *differs_at,
+                    format!(
+                        "this is not the event that the checkpoint of size {size} was signed for: its leaf hash is {event}, and was {tile}"
+                    ),
+                )
+            }
+            Some(stored) => Flaw::at(
+                stored.differs_at,
+                format!(
+                    "this is not the event that was hashed, and the stored hashes are not those that the checkpoint of size {size} was signed for either: \
+                     something is wrong from position {} on",
+                    good + 1
+                ),
+            ),
+            None => Flaw::at(
+                position_of(good),
+                format!(
+                    "from here to position {size} the log is not the one that the checkpoint of size {size} was signed for: \
+                     events were changed and the tree made anew, or there are two logs"
+                ),
+            ),
+        }
+    }
+
+    async fn finish(mut self) -> Result<Verified, Flaw> {
+        let events = self.edge.size();
+        if let Some(checkpoint) = self.signed.get(self.next) {
+            if let Some(Stored { differs_at, event, tile, .. }) = &self.stored {
+                let (end, size) = (self.edge.size(), checkpoint.size);
+                let what = format!(
+                    "this is not the event that was hashed: its leaf hash is {event}, and was {tile}; and the log ends at position {end}, before \
+                     the checkpoint of size {size}"
+                );
+                return Err(Flaw::at(*differs_at, what));
+            }
+            return Err(Flaw::at(
+                position_of(events),
+                format!("it is missing: the log ends before it, and a checkpoint was signed for {} events", checkpoint.size),
+            ));
+        }
+        let newest = self.next.checked_sub(1).map(|last| self.signed[last].clone());
+        let covered = newest.as_ref().map_or(0, |newest| newest.size);
+        if let Some(Stored { differs_at, event, tile, .. }) = &self.stored {
+            let what = if differs_at.0 <= covered {
+                format!("the event is what was signed, and its stored hash is not: the tile is damaged ({event}, stored {tile})")
+            } else {
+                format!("this is not the event that was hashed: its leaf hash is {event}, and was {tile}; no checkpoint covers it yet")
+            };
+            return Err(Flaw::at(*differs_at, what));
+        }
+        let partials: Vec<_> = self.edge.partials().map(|(level, index, hashes)| (level, index, hashes.to_vec())).collect();
+        for (level, index, hashes) in partials.into_iter().filter(|(level, ..)| *level > 0) {
+            self.compare(level, index, &hashes).await?;
+        }
+        Ok(Verified { events, checkpoints: self.next as u64, newest, root: self.edge.root() })
+    }
+}
