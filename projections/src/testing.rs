@@ -406,6 +406,14 @@ fn any_organization_event() -> impl Strategy<Value = OrganizationEvent> {
     ]
 }
 
+/// What may cut grants in the organization off.
+pub(crate) fn any_cut() -> impl Strategy<Value = (StreamId, Event)> {
+    prop_oneof![
+        any_organization_event().prop_map(|event| (acme().stream(), event.into())),
+        (0..3_u8, any_subject_event()).prop_map(|(number, event)| (subject(number).stream(), event.into())),
+    ]
+}
+
 fn any_effect() -> impl Strategy<Value = RoleChangeEffect> {
     prop_oneof![Just(RoleChangeEffect::Keep), Just(RoleChangeEffect::Narrow), Just(RoleChangeEffect::Revoke)]
 }

@@ -49,6 +49,8 @@ pub enum ClientState {
     Active,
     /// Nothing of it was good until it was resumed.
     Suspended,
+    /// Nothing of it was good until its metadata document was back.
+    Withdrawn,
     /// It was gone for good.
     Deleted,
 }
@@ -86,10 +88,11 @@ fn registration(client_id: &ClientId, found: &ClientAsOf, position: u64) -> Resu
     Ok(ClientRegistration {
         position,
         client_id: client_id.to_string(),
-        state: match (client.is_deleted(), client.is_suspended()) {
-            (true, _) => ClientState::Deleted,
-            (false, true) => ClientState::Suspended,
-            (false, false) => ClientState::Active,
+        state: match () {
+            () if client.is_deleted() => ClientState::Deleted,
+            () if client.is_suspended() => ClientState::Suspended,
+            () if client.is_withdrawn() => ClientState::Withdrawn,
+            () => ClientState::Active,
         },
         registered_at: rfc3339(client.registered_at()),
         metadata: serde_json::to_value(client.metadata()).map_err(internal)?,

@@ -1,7 +1,7 @@
 //! What a person had agreed to, and how it came about.
 
 use grantlog_core::domain::{GrantId, audit::Question};
-use grantlog_projections::history::{GrantsQuery, Kind};
+use grantlog_projections::history::GrantsQuery;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,8 +82,9 @@ pub(super) async fn answer(app: &App, reader: &Reader, request: &Request) -> Res
 
 /// Read how a consent came about.
 ///
-/// Step by step, from the authorization request on: what was shown, what was granted, how it was used, how it ended; by whom,
-/// in which request, and under which version of the policy and of the client's metadata. Uses that follow one another are one step.
+/// Step by step, from the authorization request on: what was shown, what was granted, how it was used, how it ended, and what in
+/// the organization or about the person or the client ended it; by whom, in which request, and under which version of the policy and of
+/// the client's metadata. Uses that follow one another are one step.
 #[utoipa::path(get, path = HISTORY, tag = "audit", operation_id = "readAuditConsentHistory", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     params(("grant_id" = String, Path, description = "The grant's id.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10"),
         ("as_of" = Option<String>, Query, description = "As far as it had come at this moment (RFC 3339)."),
@@ -115,9 +116,7 @@ pub(super) async fn answer_history(app: &App, reader: &Reader, request: &Request
     let missing = || Problem::not_found("There is no such grant, or there was none then.");
     let at = asked.at(&window).await?.ok_or_else(missing)?;
     let grant = app.history.grant(grant_id, at).await.map_err(silent)?.ok_or_else(missing)?;
-    let steps = Timeline::of(app, &grant.client_id, at).await?.steps(Kind::Grant, &grant_id.to_string()).await?;
+    let steps = Timeline::of(app, &grant.client_id, at).await?.steps(&grant).await?;
     let subject = people::external_id(app, grant.subject).await?;
-    let described = grants::describe(app, std::slice::from_ref(&grant), at).await?;
-    let grant = described.into_iter().next().ok_or_else(missing)?;
-    Ok(reader.told(reply::ok(&ConsentHistory { position: at.0, grant, subject, steps })))
+    Ok(reader.told(reply::ok(&ConsentHistory { position: at.0, grant: GrantThen::of(&grant), subject, steps })))
 }

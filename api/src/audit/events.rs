@@ -51,7 +51,7 @@ pub struct Events {
         ("organization" = Option<String>, Query, description = "About this organization."),
         ("grant_id" = Option<String>, Query, description = "About this grant."),
         ("authorization_id" = Option<String>, Query, description = "About this authorization request."),
-        ("actor" = Option<String>, Query, description = "Caused by: `api_key:<id>`, `client:<id>`, `subject:<id>` or `system`.", example = "system"),
+        ("actor" = Option<String>, Query, description = "Caused by: `api_key:<id>`, `client:<id>`, `subject:<id>`, `trusted_issuer:<id>`, `anonymous` or `system`.", example = "system"),
         ("type" = Option<String>, Query, description = "Of this type.", example = "grant.revoked"),
         ("from" = Option<String>, Query, description = "Decided at this moment or later (RFC 3339).", example = "2026-03-01T00:00:00Z"),
         ("to" = Option<String>, Query, description = "Decided before this moment (RFC 3339)."),

@@ -1,9 +1,9 @@
 //! Which grants there were: which apps could reach whose data.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use grantlog_core::{
-    domain::{ClientId, audit::Question},
+    domain::{ClientId, Timestamp, audit::Question, grant::RevocationReason},
     store::Position,
 };
 use grantlog_projections::history::{ClientAsOf, GrantAsOf, GrantsQuery};
@@ -56,9 +56,17 @@ pub struct GrantThen {
     organization_id: Option<String>,
     /// Whether it was good.
     state: GrantState,
+    /// Why it was revoked or cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "organization_policy")]
+    reason: Option<RevocationReason>,
     /// What was agreed in sum, scopes separated by spaces.
     #[schema(example = "email openid")]
     scope: String,
+    /// When the person was asked last for each scope (RFC 3339, UTC). One that nobody had to be asked for is absent. Where consent
+    /// holds for a limited time, it is counted from here.
+    #[schema(value_type = Object, example = json!({"email": "2026-03-03T14:00:00.000Z"}))]
+    asked_at: BTreeMap<String, String>,
     /// When it was opened (RFC 3339, UTC).
     opened_at: String,
     /// Where in the log.
@@ -78,8 +86,13 @@ pub enum GrantState {
     Active,
     /// Nothing was agreed in it yet.
     Opened,
+    /// It was not revoked yet, but nothing under it was good any more: the organization had disconnected the client or did not
+    /// let it in, or the person had left the organization.
+    CutOff,
     /// It was good again once its client was resumed.
     ClientSuspended,
+    /// The metadata document of its client was gone; it was good again once that was back.
+    ClientWithdrawn,
     /// It was over with its client.
     ClientDeleted,
     /// It was revoked.
@@ -111,14 +124,17 @@ impl ClientThen {
 }
 
 impl GrantThen {
-    fn of(grant: &GrantAsOf, client: Option<&ClientAsOf>) -> Self {
+    pub(super) fn of(grant: &GrantAsOf) -> Self {
+        let asked_at = grant.asked_at.iter().map(|(token, moment): (_, &Timestamp)| (token.clone(), moment.to_rfc3339()));
         Self {
             grant_id: grant.grant_id.to_string(),
             subject_id: grant.subject.to_string(),
-            client: ClientThen::of(&grant.client_id, client),
+            client: ClientThen::of(&grant.client_id, grant.client.as_deref()),
             organization_id: grant.organization_id.as_ref().map(|organization| organization.0.to_string()),
-            state: state(grant, client),
+            state: state(grant),
+            reason: grant.reason,
             scope: grant.scope.to_string(),
+            asked_at: asked_at.collect(),
             opened_at: grant.opened_at.to_rfc3339(),
             opened_position: grant.opened.0,
             changed_position: grant.changed.0,
@@ -127,34 +143,22 @@ impl GrantThen {
     }
 }
 
-fn state(grant: &GrantAsOf, client: Option<&ClientAsOf>) -> GrantState {
-    match client.map(|then| &then.client) {
+fn state(grant: &GrantAsOf) -> GrantState {
+    match grant.client.as_ref().map(|then| &then.client) {
         _ if grant.ended => GrantState::Revoked,
         Some(client) if client.is_deleted() => GrantState::ClientDeleted,
+        _ if grant.reason.is_some() => GrantState::CutOff,
         Some(client) if client.is_suspended() => GrantState::ClientSuspended,
+        Some(client) if client.is_withdrawn() => GrantState::ClientWithdrawn,
         _ if grant.consent.is_none() => GrantState::Opened,
         _ => GrantState::Active,
     }
 }
 
-/// Grants as they were, each with its client as it was. A client is looked up once.
-pub(super) async fn describe(app: &App, grants: &[GrantAsOf], at: Position) -> Result<Vec<GrantThen>, Problem> {
-    let mut clients: HashMap<ClientId, Option<ClientAsOf>> = HashMap::new();
-    let mut described = Vec::with_capacity(grants.len());
-    for grant in grants {
-        if !clients.contains_key(&grant.client_id) {
-            let client = app.history.client(&grant.client_id, at).await.map_err(silent)?;
-            clients.insert(grant.client_id.clone(), client);
-        }
-        described.push(GrantThen::of(grant, clients.get(&grant.client_id).and_then(Option::as_ref)));
-    }
-    Ok(described)
-}
-
 /// List grants as they were.
 ///
 /// Of an organization, a client, a person, or of several of these together. Those that were over are left out unless asked for; a
-/// grant whose client was suspended or deleted then says so in its `state`.
+/// grant that was good for nothing in another way (its client was suspended or deleted, or did not get into the organization any more) says so in its `state`.
 #[utoipa::path(get, path = GRANTS, tag = "audit", operation_id = "listAuditGrants", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     params(("organization" = Option<String>, Query, description = "In this organization.", example = "acme"),
         ("client_id" = Option<String>, Query, description = "To this client."),
@@ -205,10 +209,7 @@ pub(super) async fn answer(app: &App, reader: &Reader, request: &Request) -> Res
 }
 
 pub(super) async fn told(app: &App, found: &[GrantAsOf], at: Option<Position>, next_cursor: Option<String>) -> Result<GrantsThen, Problem> {
-    let grants = match at {
-        Some(at) => describe(app, found, at).await?,
-        None => Vec::new(),
-    };
+    let grants = found.iter().map(GrantThen::of).collect();
     let people = people::look_up(app, found.iter().map(|grant| grant.subject.to_string()).collect()).await?;
     Ok(GrantsThen { position: at.map(|at| at.0), grants, people, next_cursor })
 }

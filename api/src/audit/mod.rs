@@ -144,7 +144,7 @@ pub struct AuditedEvent {
     id: String,
     /// The version of the payload's schema.
     schema: u16,
-    /// Who caused it: `api_key:<id>`, `client:<id>`, `subject:<id>` or `system`.
+    /// Who caused it: `api_key:<id>`, `client:<id>`, `subject:<id>`, `trusted_issuer:<id>`, `anonymous` or `system`.
     actor: String,
     /// The request in which it happened; empty outside of one. The server's log line of it has the caller's address.
     request_id: String,

@@ -6,7 +6,7 @@ use grantlog_core::{
     domain::{ClientId, StreamKind},
     store::Position,
 };
-use grantlog_projections::history::{EventsQuery, Filter, HistoricEvent, Kind, Order};
+use grantlog_projections::history::{EventsQuery, Filter, GrantAsOf, HistoricEvent, Kind, Order};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -76,7 +76,20 @@ pub(super) fn step_name(kind: &str, data: &Value) -> &'static str {
         "grant.revoked" | "machine_token.revoked" => "revoked",
         "machine_token.issued" => "issued",
         "client.registered" => "client_registered",
-        "client.updated" => "client_changed",
+        "client.updated" | "client.document_changed" => "client_changed",
+        "client.suspended" => "client_suspended",
+        "client.resumed" => "client_resumed",
+        "client.withdrawn" => "client_withdrawn",
+        "client.reinstated" => "client_reinstated",
+        "client.deleted" => "client_deleted",
+        "organization.policy_set" => "organization_policy_set",
+        "organization.client_disconnected" => "organization_disconnected",
+        "subject.left_organization" => "left_organization",
+        "subject.roles_set" => "roles_set",
+        "policy.published" => "policy_published",
+        "resource_server.registered" | "resource_server.updated" => "resource_server_set",
+        "signing_key.generated" => "key_made",
+        "signing_key.revoked" => "key_revoked",
         _ => "other",
     }
 }
@@ -95,7 +108,7 @@ impl<'a> Timeline<'a> {
     /// What held under this client, up to a position.
     pub(super) async fn of(app: &'a App, client_id: &ClientId, until: Position) -> Result<Self, Problem> {
         let mut metadata = BTreeMap::new();
-        for kind in ["client.registered", "client.updated"] {
+        for kind in ["client.registered", "client.updated", "client.document_changed"] {
             let filter = Filter::about(Kind::Stream, client_id.stream().as_str()).and(Kind::Type, kind);
             for event in app.history.all(filter, until).await.map_err(silent)? {
                 let at = event.recorded.position;
@@ -134,18 +147,21 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// The steps of everything about a thing, with those of the authorization requests that led to it. However often a
-    /// grant was used, the steps are few.
-    pub(super) async fn steps(&self, kind: Kind, name: &str) -> Result<Vec<Step>, Problem> {
+    /// The steps of a grant, with those of the authorization requests that led to it, of what ended it or cut it back elsewhere, and
+    /// of what made its client good for nothing meanwhile. However often a grant was used, the steps are few.
+    pub(super) async fn steps(&self, grant: &GrantAsOf) -> Result<Vec<Step>, Problem> {
         let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
         let mut requests = BTreeSet::new();
-        let mut query =
-            EventsQuery { filter: Filter::about(kind, name), until: self.until, after: None, order: Order::Ascending, limit: PAGE };
+        let filter = Filter::about(Kind::Grant, grant.grant_id.to_string());
+        let mut query = EventsQuery { filter, until: self.until, after: None, order: Order::Ascending, limit: PAGE };
         let mut last: Option<u64> = None;
         loop {
             let page = self.app.history.events(query.clone()).await.map_err(silent)?;
             for event in page.iter().filter(|event| is_of_the_thing(event)) {
                 requests.extend(event.authorization.clone());
+                if let Some(cause) = self.cause(grant, event).await? {
+                    steps.entry(cause.recorded.position.0).or_insert_with(|| self.step(&cause));
+                }
                 let step = self.step(event);
                 let before = last.and_then(|last| steps.get_mut(&last)).filter(|before| before.step == "used" && step.step == "used");
                 if let Some(before) = before {
@@ -168,7 +184,57 @@ impl<'a> Timeline<'a> {
                 }
             }
         }
+        for event in self.client_changes(&grant.client_id, grant.opened).await? {
+            steps.entry(event.recorded.position.0).or_insert_with(|| self.step(&event));
+        }
         Ok(steps.into_values().collect())
+    }
+
+    /// What made the client good for nothing, or good again, after a position.
+    pub(super) async fn client_changes(&self, client_id: &ClientId, after: Position) -> Result<Vec<HistoricEvent>, Problem> {
+        let mut events = Vec::new();
+        for kind in ["client.suspended", "client.resumed", "client.withdrawn", "client.reinstated", "client.deleted"] {
+            let filter = Filter::about(Kind::Stream, client_id.stream().as_str()).and(Kind::Type, kind);
+            events.extend(self.app.history.all(filter, self.until).await.map_err(silent)?);
+        }
+        events.retain(|event| event.recorded.position > after);
+        Ok(events)
+    }
+
+    /// The event in the stream of an organization or a person that ended a grant or cut it back; None when that was decided
+    /// in the grant's own stream.
+    async fn cause(&self, grant: &GrantAsOf, event: &HistoricEvent) -> Result<Option<HistoricEvent>, Problem> {
+        let Some(kind) = cause_of(&event.recorded.event.kind, &payload(event)) else { return Ok(None) };
+        let organization = grant.organization_id.as_ref();
+        let filter = match (kind, organization) {
+            ("organization.policy_set", Some(organization)) => Filter::about(Kind::Stream, organization.stream().as_str()),
+            ("organization.client_disconnected", Some(organization)) => {
+                Filter::about(Kind::Stream, organization.stream().as_str()).and(Kind::Client, grant.client_id.as_str())
+            }
+            ("subject.left_organization" | "subject.roles_set", Some(organization)) => {
+                Filter::about(Kind::Stream, grant.subject.stream().as_str()).and(Kind::Organization, &*organization.0)
+            }
+            ("subject.roles_set", None) => Filter::about(Kind::Stream, grant.subject.stream().as_str()),
+            _ => return Ok(None),
+        };
+        let found = self.app.history.all(filter.and(Kind::Type, kind), event.recorded.position).await.map_err(silent)?;
+        // Roles where there is no organization are those of an event that names none.
+        let is_there = |found: &HistoricEvent| organization.is_some() || found.organization.is_none();
+        Ok(found.into_iter().rev().find(is_there))
+    }
+}
+
+/// The type of the event that a grant was ended or cut back by, as the reason of that says.
+fn cause_of(kind: &str, data: &Value) -> Option<&'static str> {
+    if !matches!(kind, "grant.revoked" | "grant.narrowed" | "grant.family_ended") {
+        return None;
+    }
+    match data["reason"].as_str()? {
+        "organization_policy" => Some("organization.policy_set"),
+        "organization_disconnected" => Some("organization.client_disconnected"),
+        "left_organization" => Some("subject.left_organization"),
+        "roles_changed" => Some("subject.roles_set"),
+        _ => None,
     }
 }
 

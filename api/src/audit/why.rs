@@ -1,17 +1,17 @@
 //! Why a token was issued: the chain of facts that made it.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use grantlog_core::{
     domain::{
-        ClientId, Event, GrantId, StreamId, SubjectId, Timestamp,
+        ClientId, Event, GrantId, OrganizationId, StreamId, StreamKind, SubjectId, Timestamp,
         audit::{Filters, Question},
-        grant::{FamilyNumber, GrantEvent, TokenNumber},
+        grant::{FamilyNumber, GrantEvent, TokenNumber, asked_for},
         machine_token::MachineTokenEvent,
     },
     jose::Algorithm,
     keys::{AccessTokenRef, SigningKeyEntry, signs_at},
-    protocol::AccessTokenFormat,
+    protocol::{AccessTokenFormat, Scope},
     store::Position,
 };
 use grantlog_projections::history::{EventsQuery, Filter, HistoricEvent, Kind, Order, SigningKeyAsOf};
@@ -144,7 +144,7 @@ struct Issuing {
     subject: Option<SubjectId>,
     /// Under which grant, in which family.
     grant: Option<(GrantId, FamilyNumber)>,
-    scope: String,
+    scope: Scope,
     audience: Vec<String>,
     format: AccessTokenFormat,
     expires_at: Timestamp,
@@ -159,8 +159,7 @@ async fn find(app: &App, token: AccessTokenRef) -> Result<Option<Issuing>, Probl
                 if let Event::MachineToken(MachineTokenEvent::Issued { client_id, scope, audience, format, expires_at, .. }) =
                     decoded(&event)?
                 {
-                    let (scope, subject, grant) = (scope.to_string(), None, None);
-                    return Ok(Some(Issuing { event, client_id, subject, grant, scope, audience, format, expires_at }));
+                    return Ok(Some(Issuing { event, client_id, subject: None, grant: None, scope, audience, format, expires_at }));
                 }
             }
             Ok(None)
@@ -176,7 +175,7 @@ async fn find(app: &App, token: AccessTokenRef) -> Result<Option<Issuing>, Probl
                 client_id: grant.client_id,
                 subject: Some(grant.subject),
                 grant: Some((grant_id, family)),
-                scope: scope.to_string(),
+                scope,
                 audience,
                 format,
                 expires_at,
@@ -227,23 +226,30 @@ async fn explain(app: &App, jti: &str, found: Issuing, until: Position) -> Resul
     let issued = found.event.recorded.position;
     let timeline = Timeline::of(app, &found.client_id, until).await?;
     let mut events = registration(app, &found.client_id, issued).await?;
-    let mut consented = issued;
+    let mut consent = None;
     if let Some((grant_id, family)) = found.grant {
-        let (chain, consent) = grant_chain(app, grant_id, family, issued).await?;
-        consented = consent.unwrap_or(issued);
-        events.extend(chain);
+        events.extend(grant_chain(app, grant_id, family, issued).await?);
+        consent = events.iter().find(|event| event.recorded.event.kind == "grant.consented").cloned();
+        events.extend(asked(app, grant_id, &found.scope, consent.as_ref()).await?);
+        events.extend(standing(app, &found, issued).await?);
         events.extend(endings(app, grant_id, family, &found, until).await?);
     } else {
         events.extend(app.history.all(of_stream(&found.event.recorded.stream, "machine_token.revoked"), until).await.map_err(silent)?);
     }
-    let policy = policy_at(app, consented).await?;
+    let policy = policy_of(app, consent.as_ref(), issued).await?;
+    let algorithm = recipients(app, &found.audience, issued, &mut events).await?;
     let signing_key = match found.format {
-        AccessTokenFormat::Jwt => signing_key(app, issued, found.event.recorded.event.time).await?,
+        AccessTokenFormat::Jwt => signing_key(app, algorithm, issued, found.event.recorded.event.time).await?,
         AccessTokenFormat::Opaque => None,
     };
+    let mut voids = timeline.client_changes(&found.client_id, issued).await?;
     if let Some(key) = &signing_key {
         events.extend(app.history.event(key.generated).await.map_err(silent)?);
+        let stream = StreamId::new(StreamKind::SigningKey, &key.kid);
+        voids.extend(app.history.all(of_stream(&stream, "signing_key.revoked"), until).await.map_err(silent)?);
     }
+    // What came when it had expired made no difference to it.
+    events.extend(voids.into_iter().filter(|event| event.recorded.event.time < found.expires_at));
     events.extend(policy.clone());
     events.push(found.event.clone());
     events.sort_by_key(|event| event.recorded.position);
@@ -255,7 +261,7 @@ async fn explain(app: &App, jti: &str, found: Issuing, until: Position) -> Resul
     let reasons = events.iter().map(|event| reason(&timeline, event)).collect();
     Ok(TokenReasons {
         jti: jti.to_owned(),
-        scope: found.scope,
+        scope: found.scope.to_string(),
         audience: found.audience,
         issued_at: found.event.recorded.event.time.to_rfc3339(),
         expires_at: found.expires_at.to_rfc3339(),
@@ -280,25 +286,66 @@ async fn registration(app: &App, client_id: &ClientId, at: Position) -> Result<V
     Ok(events)
 }
 
-/// From the authorization request to the tokens before this one, and where consent was recorded.
-async fn grant_chain(
-    app: &App,
-    grant_id: GrantId,
-    family: FamilyNumber,
-    at: Position,
-) -> Result<(Vec<HistoricEvent>, Option<Position>), Problem> {
+/// From the authorization request to the tokens before this one.
+async fn grant_chain(app: &App, grant_id: GrantId, family: FamilyNumber, at: Position) -> Result<Vec<HistoricEvent>, Problem> {
     let stream = grant_id.stream();
     let mut events = app.history.all(of_stream(&stream, "grant.opened"), at).await.map_err(silent)?;
-    let mut consented = None;
     for redeemed in app.history.all(of_stream(&stream, "grant.code_redeemed"), at).await.map_err(silent)? {
         let is_it = matches!(decoded(&redeemed)?, Event::Grant(GrantEvent::CodeRedeemed { family: found, .. }) if found == family);
         let Some(request) = redeemed.authorization.clone().filter(|_| is_it) else { continue };
         let about = app.history.all(Filter::about(Kind::Authorization, &*request), at).await.map_err(silent)?;
-        consented = about.iter().find(|event| event.recorded.event.kind == "grant.consented").map(|event| event.recorded.position);
         events.extend(about.into_iter().filter(|event| !event.recorded.event.kind.starts_with("audit.")));
     }
     events.extend(refreshed(app, &stream, family, at).await?);
-    Ok((events, consented))
+    // What was taken away since the code was issued is not in the token.
+    let coded = events.iter().filter(|event| event.recorded.event.kind == "grant.code_issued").map(|event| event.recorded.position).max();
+    let narrowed = app.history.all(of_stream(&stream, "grant.narrowed"), at).await.map_err(silent)?;
+    events.extend(narrowed.into_iter().filter(|event| Some(event.recorded.position) > coded));
+    Ok(events)
+}
+
+/// The consents in which the person was asked last for what the token is good for. Where nobody had to be asked again they
+/// are earlier ones than the one that led to the token.
+async fn asked(app: &App, grant_id: GrantId, scope: &Scope, consent: Option<&HistoricEvent>) -> Result<Vec<HistoricEvent>, Problem> {
+    let Some(consent) = consent else { return Ok(Vec::new()) };
+    let (mut before, mut last) = (Scope::default(), BTreeMap::new());
+    let consents = app.history.all(of_stream(&grant_id.stream(), "grant.consented"), consent.recorded.position).await.map_err(silent)?;
+    for event in consents {
+        let Event::Grant(GrantEvent::Consented { scope: agreed, reason, .. }) = decoded(&event)? else { continue };
+        for token in asked_for(&agreed, reason, &before).intersection(scope).iter() {
+            last.insert(token.clone(), event.clone());
+        }
+        before = before.union(&agreed);
+    }
+    Ok(last.into_values().collect())
+}
+
+/// What the organization allowed, and which roles were known of the person there, when a token was issued.
+async fn standing(app: &App, found: &Issuing, at: Position) -> Result<Vec<HistoricEvent>, Problem> {
+    let mut events = Vec::new();
+    let organization = found.event.organization.as_deref().map(|id| OrganizationId(id.into()));
+    if let Some(organization) = &organization {
+        events.extend(app.history.all(of_stream(&organization.stream(), "organization.policy_set"), at).await.map_err(silent)?.pop());
+    }
+    if let Some(subject) = found.subject {
+        let mut set = app.history.all(of_stream(&subject.stream(), "subject.roles_set"), at).await.map_err(silent)?;
+        set.retain(|event| event.organization.as_deref() == organization.as_ref().map(|id| &*id.0));
+        events.extend(set.pop());
+    }
+    Ok(events)
+}
+
+/// What a token for this audience was to be signed with, as its resource servers said; their registrations are among the facts.
+async fn recipients(app: &App, audience: &[String], at: Position, facts: &mut Vec<HistoricEvent>) -> Result<Algorithm, Problem> {
+    let mut algorithm = None;
+    for identifier in audience {
+        if let Some((settings, registered)) = app.history.resource_server(identifier, at).await.map_err(silent)? {
+            algorithm = algorithm.or(Some(settings.access_token_signing_alg));
+            facts.push(registered);
+        }
+    }
+    // All of them agree, and the usual audience need not be registered.
+    Ok(algorithm.unwrap_or(Algorithm::EdDsa))
 }
 
 /// What ended it before its time.
@@ -327,17 +374,25 @@ async fn endings(
     Ok(ends)
 }
 
-async fn policy_at(app: &App, at: Position) -> Result<Option<HistoricEvent>, Problem> {
-    let filter = Filter::about(Kind::Type, policy::PUBLISHED);
-    let query = EventsQuery { filter, until: at, after: None, order: Order::Descending, limit: 1 };
-    Ok(app.history.events(query).await.map_err(silent)?.pop())
+/// The policy that a consent rested on, as it says itself; without consent, the one that held when the token was issued.
+async fn policy_of(app: &App, consent: Option<&HistoricEvent>, issued: Position) -> Result<Option<HistoricEvent>, Problem> {
+    let at = consent.map_or(issued, |consent| consent.recorded.position);
+    let published = app.history.all(Filter::about(Kind::Type, policy::PUBLISHED), at).await.map_err(silent)?;
+    let rested_on = match consent.map(decoded).transpose()? {
+        Some(Event::Grant(GrantEvent::Consented { basis, .. })) => basis.policy_version,
+        _ => None,
+    };
+    Ok(match rested_on {
+        Some(version) => published.into_iter().find(|event| policy::version(event) == Some(version.into())),
+        None => published.into_iter().next_back(),
+    })
 }
 
-/// The key that signed access tokens at that moment, as far as was known then.
-async fn signing_key(app: &App, at: Position, moment: Timestamp) -> Result<Option<SigningKeyAsOf>, Problem> {
+/// The key that signed access tokens with this algorithm at that moment, as far as was known then.
+async fn signing_key(app: &App, algorithm: Algorithm, at: Position, moment: Timestamp) -> Result<Option<SigningKeyAsOf>, Problem> {
     let known = app.history.signing_keys(at).await.map_err(silent)?;
     let entries: Vec<SigningKeyEntry> = known.iter().filter(|known| !known.key.is_revoked()).filter_map(entry).collect();
-    let kid = signs_at(&entries, Algorithm::EdDsa, moment).map(|entry| entry.kid.clone());
+    let kid = signs_at(&entries, algorithm, moment).map(|entry| entry.kid.clone());
     Ok(known.into_iter().find(|known| Some(&known.kid) == kid.as_ref()))
 }
 
@@ -372,8 +427,23 @@ fn sentence(step: &Step) -> String {
     let quoted = |value: &Value| quoted(value.as_str().unwrap_or_default());
     let mut text = match step.kind.as_str() {
         "client.registered" => format!("The client was registered as {}", quoted(&data["metadata"]["client_name"])),
-        "client.updated" => {
+        "client.updated" | "client.document_changed" => {
             format!("What is registered about the client was changed; it is called {}", quoted(&data["metadata"]["client_name"]))
+        }
+        "client.suspended" => "The client was suspended".to_owned(),
+        "client.resumed" => "The client was resumed".to_owned(),
+        "client.withdrawn" => "The client's metadata document was gone, and nothing of its was valid".to_owned(),
+        "client.reinstated" => "The client's metadata document was back".to_owned(),
+        "client.deleted" => "The client was deleted, with everything it held".to_owned(),
+        "organization.policy_set" => "The organization said which clients may work in it".to_owned(),
+        "subject.roles_set" => format!("The application said which roles the person has: {}", listed(&data["roles"])),
+        "resource_server.registered" | "resource_server.updated" => {
+            let settings = &data["settings"];
+            let (identifier, format) = (quoted(&settings["identifier"]), quoted(&settings["access_token_format"]));
+            format!(
+                "Tokens for {identifier} were to be {format}, those that are signed by {}",
+                quoted(&settings["access_token_signing_alg"])
+            )
         }
         "policy.published" => format!("Version {} of the policy was published", data["version"]),
         "authorization.requested" => format!("The client asked for {}", quoted(&data["parameters"]["scope"])),
@@ -390,7 +460,11 @@ fn sentence(step: &Step) -> String {
         "authorization.completed" => "The request was answered with a code".to_owned(),
         "authorization.denied" => format!("The request was denied: {}", quoted(&data["error"])),
         "grant.opened" => "A grant of the person to the client was opened".to_owned(),
-        "grant.consented" => format!("Consent to {} was recorded in the grant", quoted(&data["scope"])),
+        "grant.consented" if data.get("reason").is_some() => {
+            format!("Consent to {} ({}) was recorded in the grant", quoted(&data["scope"]), quoted(&data["reason"]))
+        }
+        "grant.consented" => format!("{} was recorded in the grant without asking", quoted(&data["scope"])),
+        "grant.narrowed" => format!("The grant was cut back to {}: {}", quoted(&data["scope"]), quoted(&data["reason"])),
         "grant.code_issued" => "A code was issued".to_owned(),
         "grant.code_redeemed" => format!("The client redeemed the code; token family {} began", data["family"]),
         "grant.refresh_token_rotated" => {
@@ -399,6 +473,7 @@ fn sentence(step: &Step) -> String {
         "grant.access_token_issued" => format!("The access token was issued, good for {}", quoted(&data["scope"])),
         "machine_token.issued" => format!("The client got an access token of its own, good for {}", quoted(&data["scope"])),
         "signing_key.generated" => format!("The key that signed it ({}) was made", quoted(&data["algorithm"])),
+        "signing_key.revoked" => "The key that signed it was revoked, and the token void with it".to_owned(),
         "grant.access_token_revoked" => format!("The token was revoked: {}", quoted(&data["reason"])),
         "grant.family_ended" => format!("Its token family was ended: {}", quoted(&data["reason"])),
         "grant.sessions_ended" => format!("All sessions under the grant were ended: {}", quoted(&data["reason"])),
@@ -419,6 +494,11 @@ fn shown(shown: &Value) -> String {
     let members = shown.as_object().into_iter().flatten();
     let told: Vec<String> = members.filter_map(|(name, value)| Some(format!("{name} {}", quoted(value.as_str()?)))).collect();
     if told.is_empty() { "; what was shown is not known".to_owned() } else { format!("; shown was {}", told.join(", ")) }
+}
+
+fn listed(names: &Value) -> String {
+    let names: Vec<String> = names.as_array().into_iter().flatten().map(|name| quoted(name.as_str().unwrap_or_default())).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn quoted(text: &str) -> String {

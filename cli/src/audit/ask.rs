@@ -174,7 +174,7 @@ pub struct About {
     /// About this authorization request
     #[arg(long)]
     authorization_id: Option<String>,
-    /// Caused by: `api_key:<id>`, `client:<id>`, `subject:<id>` or `system`
+    /// Caused by: `api_key:<id>`, `client:<id>`, `subject:<id>`, `trusted_issuer:<id>`, `anonymous` or `system`
     #[arg(long)]
     actor: Option<String>,
     /// Of this type: `grant.revoked`

@@ -1,10 +1,17 @@
 //! Writes what is in the log into the tables, in batches that are transactions. What a batch does depends on the events
 //! before it and on nothing else, least of all on where a batch began.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
 use grantlog_core::{
-    domain::{Event, grant::GrantEvent},
+    domain::{
+        Event, Timestamp,
+        grant::{GrantEvent, asked_for},
+    },
     protocol::Scope,
     store::Recorded,
 };
@@ -192,10 +199,10 @@ impl Batch<'_> {
                 }
                 self.change(position, stream, |_| Agreement::default())
             }
-            GrantEvent::Consented { scope, .. } => self.change(position, stream, |before| Agreement {
-                scope: before.scope.union(&scope),
-                consented: Some(position),
-                ended: before.ended,
+            GrantEvent::Consented { scope, reason, .. } => self.change(position, stream, |mut before| {
+                let asked = asked_for(&scope, reason, &before.scope);
+                before.asked.extend(asked.iter().map(|token| (token.to_string(), recorded.event.time)));
+                Agreement { scope: before.scope.union(&scope), consented: Some(position), ..before }
             }),
             GrantEvent::Narrowed { scope, .. } => {
                 self.change(position, stream, |before| Agreement { scope: before.scope.intersection(&scope), ..before })
@@ -221,15 +228,21 @@ impl Batch<'_> {
         let Some(opened) = opened else { return Ok(()) };
         let mut select = self
             .transaction
-            .prepare_cached("SELECT scope, consented, ended FROM agreements WHERE opened = ?1 ORDER BY position DESC LIMIT 1")?;
+            .prepare_cached("SELECT scope, asked, consented, ended FROM agreements WHERE opened = ?1 ORDER BY position DESC LIMIT 1")?;
         let before = select.query_row([opened], |row| {
-            let scope: String = row.get(0)?;
-            Ok(Agreement { scope: scope.parse().unwrap_or_default(), consented: row.get(1)?, ended: row.get(2)? })
+            let (scope, asked): (String, String) = (row.get(0)?, row.get(1)?);
+            Ok(Agreement {
+                scope: scope.parse().unwrap_or_default(),
+                asked: serde_json::from_str(&asked).unwrap_or_default(),
+                consented: row.get(2)?,
+                ended: row.get(3)?,
+            })
         });
-        let Agreement { scope, consented, ended } = change(before.optional()?.unwrap_or_default());
+        let Agreement { scope, asked, consented, ended } = change(before.optional()?.unwrap_or_default());
+        let asked = serde_json::to_string(&asked).unwrap_or_default();
         self.transaction
-            .prepare_cached("INSERT INTO agreements (opened, position, scope, consented, ended) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![opened, position, scope.to_string(), consented, ended])?;
+            .prepare_cached("INSERT INTO agreements (opened, position, scope, asked, consented, ended) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![opened, position, scope.to_string(), asked, consented, ended])?;
         Ok(())
     }
 }
@@ -238,6 +251,8 @@ impl Batch<'_> {
 #[derive(Debug, Default)]
 struct Agreement {
     scope: Scope,
+    /// When the person was asked last, by scope. What was narrowed away stays: if it comes back unasked, that is how old it is.
+    asked: BTreeMap<String, Timestamp>,
     consented: Option<i64>,
     ended: bool,
 }

@@ -19,7 +19,7 @@ pub const FILE: &str = "history.db";
 /// Marks the file as ours: "ghis".
 const APPLICATION_ID: i64 = 0x6768_6973;
 /// The version of the tables below, and of what is written into them.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// An older program may have indexed less than this one would.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// How many events share an entry in `spans`.
@@ -61,6 +61,8 @@ const TABLES: &str = "
         opened INTEGER NOT NULL,
         position INTEGER NOT NULL,
         scope TEXT NOT NULL,
+        -- When the person was asked last, for each scope that they were asked for.
+        asked TEXT NOT NULL,
         consented INTEGER,
         ended INTEGER NOT NULL,
         PRIMARY KEY (opened, position)

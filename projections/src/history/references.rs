@@ -2,9 +2,10 @@
 
 use grantlog_core::domain::{
     AuthorizationId, ClientId, Event, GrantId, OrganizationId, StreamId, StreamKind, SubjectId, audit::AuditEvent,
-    authorization::AuthorizationEvent, client_assertion::ClientAssertionEvent, client_registration::ClientRegistrationEvent,
-    grant::GrantEvent, grant_reservation::GrantReservationEvent, initial_access_token::InitialAccessTokenEvent,
-    machine_token::MachineTokenEvent, organization::OrganizationEvent, subject::SubjectEvent, trusted_token::TrustedTokenEvent,
+    authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
+    client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
+    initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent, organization::OrganizationEvent,
+    subject::SubjectEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// What a name in the index is the name of. The numbers stand in the database.
@@ -143,13 +144,34 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
             SubjectEvent::LeftOrganization { organization_id, .. } => own.organization(Some(organization_id)),
             SubjectEvent::Registered {} | SubjectEvent::Enforced { .. } => own,
         },
-        Event::Client(_)
-        | Event::SigningKey(_)
+        Event::Client(event) => of_client(own, event),
+        Event::SigningKey(_)
         | Event::ApiKey(_)
         | Event::IdempotencyKey(_)
         | Event::Policy(_)
         | Event::ResourceServer(_)
         | Event::TrustedIssuer(_) => own,
+    }
+}
+
+/// A client of an organization belongs to it for good.
+fn of_client(own: References, event: &ClientEvent) -> References {
+    match event {
+        ClientEvent::Registered { metadata, .. } | ClientEvent::Updated { metadata } | ClientEvent::DocumentChanged { metadata, .. } => {
+            own.organization(metadata.organization_id.as_ref()).lasting(&[Kind::Organization])
+        }
+        ClientEvent::Withdrawn {}
+        | ClientEvent::Reinstated {}
+        | ClientEvent::SecretRotationStarted { .. }
+        | ClientEvent::SecretRotationCompleted {}
+        | ClientEvent::SecretRotationCancelled {}
+        | ClientEvent::Suspended {}
+        | ClientEvent::Resumed {}
+        | ClientEvent::Used {}
+        | ClientEvent::LeaseExtended { .. }
+        | ClientEvent::Verified {}
+        | ClientEvent::VerificationWithdrawn {}
+        | ClientEvent::Deleted {} => own,
     }
 }
 

@@ -1,10 +1,11 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use grantlog_core::{
+    app::directory::GrantDirectory,
     domain::{
         ClientId, OrganizationId, StreamId, Timestamp,
         audit::{AuditEvent, Filters, Question},
-        authorization::{Authentication, AuthorizationEvent, Basis, DenialError},
+        authorization::{Authentication, AuthorizationEvent, Basis, ConsentReason, DenialError},
         client::ClientEvent,
         grant::{GrantEvent, RevocationReason},
         signing_key::SigningKeyEvent,
@@ -17,10 +18,12 @@ use tempfile::TempDir;
 
 use super::{feed::Feed, verify::digest_of, *};
 use crate::{
+    LiveRunner,
     live::Digest,
+    runner::LiveOptions,
     testing::{
-        HOUR, History as Written, Log, START, after, any_history, authorization, client, connected, generated, grant, metadata, registered,
-        scope, subject,
+        HOUR, History as Written, Log, START, acme, after, any_cut, any_history, authorization, client, connected, generated, grant,
+        metadata, policy_set, registered, resource_server, resource_server_registered, resource_server_updated, scope, subject,
     },
 };
 
@@ -107,6 +110,31 @@ proptest! {
             prop_assert_eq!(&pages, &whole);
             whole.reverse();
         }
+    }
+
+    /// What the past says of the log's end is what the present says.
+    #[test]
+    fn what_is_cut_off_is_so_in_the_past_as_in_the_present(cuts in prop::collection::vec(any_cut(), 0..12), opened_after in 0..6_usize) {
+        let mut history = (0..3_u8).fold(Written::default(), |history, number| history.at(START, &client(number).stream(), registered("one")));
+        let later = cuts.len().min(opened_after);
+        for (stream, event) in &cuts[..later] {
+            history = history.at(START, stream, event.clone());
+        }
+        history = connected(history, grant(1), client(1), AccessTokenFormat::Jwt);
+        for (stream, event) in &cuts[later..] {
+            history = history.at(after(HOUR), stream, event.clone());
+        }
+        let (dir, _) = fed(&history.0, &[]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (past, present) = runtime.block_on(async {
+            let head = history.0.last().unwrap().position;
+            let past = super::History::new(dir.path(), Some(head)).grant(grant(1), head).await.unwrap().unwrap();
+            let runner = LiveRunner::start(Log::with(&history.0).store(), LiveOptions::default(), |_| {}).await.unwrap();
+            let present = runner.live().grants_of(subject(1));
+            runner.shutdown().await;
+            (past, present)
+        });
+        prop_assert_eq!(past.reason, present[0].cut_off);
     }
 
     #[test]
@@ -244,6 +272,102 @@ async fn grants_are_as_they_were_at_each_position() {
     assert_eq!(past.position_at(after(HOUR)).await.unwrap(), Some(Position(18)));
     assert_eq!(past.position_at(after(HOUR - 1)).await.unwrap(), Some(Position(15)));
     assert_eq!(past.position_at(Timestamp(START.0 - 1)).await.unwrap(), None);
+    runner.shutdown().await;
+}
+
+fn consented(number: u8, scopes: &str, reason: Option<ConsentReason>) -> GrantEvent {
+    GrantEvent::Consented { authorization_id: authorization(number), scope: scope(scopes), reason, shown: None, basis: Basis::default() }
+}
+
+#[tokio::test]
+async fn a_grant_tells_when_the_person_was_asked_last_for_each_scope() {
+    let stream = grant(1).stream();
+    let history = Written::default()
+        .at(START, &stream, GrantEvent::Opened { subject: subject(1), client_id: client(1), organization_id: None })
+        .at(START, &stream, consented(1, "openid email", Some(ConsentReason::FirstTime)))
+        .at(after(HOUR), &stream, consented(2, "openid email jobs", Some(ConsentReason::ScopesAdded)))
+        .at(after(2 * HOUR), &stream, consented(3, "openid", None))
+        .at(after(3 * HOUR), &stream, consented(4, "email", Some(ConsentReason::ConsentExpired)))
+        .at(after(4 * HOUR), &stream, GrantEvent::Narrowed { scope: scope("openid jobs"), reason: RevocationReason::RolesChanged });
+    let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
+    let runner = follow(&log, dir.path()).await;
+    let asked = async |position| {
+        let grant = runner.history().grant(grant(1), Position(position)).await.unwrap().unwrap();
+        grant.asked_at.into_iter().map(|(scope, at)| (scope, (at.0 - START.0) / HOUR)).collect::<Vec<_>>()
+    };
+    let scopes = |expected: &[(&str, i64)]| expected.iter().map(|(scope, hours)| ((*scope).to_owned(), *hours)).collect::<Vec<_>>();
+    assert_eq!(asked(0).await, []);
+    assert_eq!(asked(3).await, scopes(&[("email", 0), ("openid", 0)]));
+    // Asked for what was new, and then not at all.
+    assert_eq!(asked(6).await, scopes(&[("email", 0), ("jobs", 1), ("openid", 0)]));
+    assert_eq!(asked(9).await, asked(6).await);
+    assert_eq!(asked(12).await, scopes(&[("email", 3), ("jobs", 1), ("openid", 0)]));
+    assert_eq!(asked(15).await, scopes(&[("jobs", 1), ("openid", 0)]));
+    runner.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_cut_off_is_so_from_the_event_that_says_it_and_revoked_from_its_own() {
+    let opened = Written::default().at(START, &client(1).stream(), registered("first"));
+    let history = connected(opened, grant(1), client(1), AccessTokenFormat::Jwt)
+        .at(after(HOUR), &acme().stream(), policy_set("none_allowed"))
+        .at(after(HOUR), &grant(1).stream(), GrantEvent::Revoked { reason: RevocationReason::OrganizationPolicy });
+    let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
+    let runner = follow(&log, dir.path()).await;
+    let standing = async |position| {
+        let grant = runner.history().grant(grant(1), Position(position)).await.unwrap().unwrap();
+        (grant.ended, grant.reason)
+    };
+    let by_policy = Some(RevocationReason::OrganizationPolicy);
+    assert_eq!((standing(18).await, standing(21).await, standing(24).await), ((false, None), (false, by_policy), (true, by_policy)));
+    runner.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_organization_finds_its_own_clients() {
+    let mut own = metadata("own");
+    own.organization_id = Some(acme());
+    let history = Written::default()
+        .at(START, &client(1).stream(), ClientEvent::registered(own, None))
+        .at(START, &client(2).stream(), registered("everybody's"))
+        .at(START, &client(1).stream(), ClientEvent::Suspended {});
+    let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
+    let runner = follow(&log, dir.path()).await;
+    assert_eq!(positions(&runner.history().all(Filter::about(Kind::Organization, "acme"), Position(9)).await.unwrap()), [0, 6]);
+    runner.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_read_from_a_document_is_as_the_document_was() {
+    let stream = client(1).stream();
+    let history = Written::default()
+        .at(START, &stream, registered("first"))
+        .at(START, &stream, ClientEvent::DocumentChanged { metadata: metadata("second"), document_sha256: "ab".repeat(32) })
+        .at(START, &stream, ClientEvent::Withdrawn {});
+    let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
+    let runner = follow(&log, dir.path()).await;
+    let at = async |position| runner.history().client(&client(1), Position(position)).await.unwrap().unwrap();
+    let (first, second, last) = (at(0).await, at(3).await, at(6).await);
+    assert_eq!((second.metadata_position, last.metadata_position), (Some(Position(3)), Some(Position(3))));
+    assert_ne!(first.metadata_sha256, second.metadata_sha256);
+    assert!(last.client.is_withdrawn() && !second.client.is_withdrawn());
+    runner.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_resource_server_is_as_it_was() {
+    let stream = resource_server(1).stream();
+    let history = Written::default()
+        .at(START, &stream, resource_server_registered(1, "a"))
+        .at(START, &stream, resource_server_updated(1, "b"))
+        .at(START, &stream, grantlog_core::domain::resource_server::ResourceServerEvent::Deleted {});
+    let (dir, log) = (TempDir::new().unwrap(), Log::with(&history.0));
+    let runner = follow(&log, dir.path()).await;
+    let scopes = async |position| {
+        let found = runner.history().resource_server("https://api-1.example", Position(position)).await.unwrap();
+        found.map(|(settings, event)| (settings.scopes.to_string(), event.recorded.position.0))
+    };
+    assert_eq!((scopes(0).await, scopes(3).await, scopes(6).await), (Some(("a".to_owned(), 0)), Some(("b".to_owned(), 3)), None));
     runner.shutdown().await;
 }
 

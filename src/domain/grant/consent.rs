@@ -35,23 +35,28 @@ pub(super) struct Consents {
 impl Consents {
     /// Takes note of a consent; `before` is all that was agreed to until then.
     pub(super) fn record(&mut self, before: &Scope, scope: &Scope, reason: Option<ConsentReason>, basis: &Basis, at: Timestamp) {
-        let asked = match reason {
-            None => Scope::default(),
-            // The person was asked for what is new, and for nothing else.
-            Some(ConsentReason::ScopesAdded) => scope.difference(before),
-            Some(
-                ConsentReason::FirstTime
-                | ConsentReason::PromptConsent
-                | ConsentReason::OfflineAccess
-                | ConsentReason::Revoked
-                | ConsentReason::ConsentExpired
-                | ConsentReason::ClientChanged,
-            ) => scope.clone(),
-        };
-        self.asked_at.extend(asked.iter().map(|token| (token.clone(), at)));
+        self.asked_at.extend(asked_for(scope, reason, before).iter().map(|token| (token.clone(), at)));
         if basis.client_sha256.is_some() {
             self.client_sha256.clone_from(&basis.client_sha256);
         }
+    }
+}
+
+/// What of the scope of a consent the person was asked for, by why they were asked; `before` is all that was agreed to
+/// until then.
+pub fn asked_for(scope: &Scope, reason: Option<ConsentReason>, before: &Scope) -> Scope {
+    match reason {
+        None => Scope::default(),
+        // The person was asked for what is new, and for nothing else.
+        Some(ConsentReason::ScopesAdded) => scope.difference(before),
+        Some(
+            ConsentReason::FirstTime
+            | ConsentReason::PromptConsent
+            | ConsentReason::OfflineAccess
+            | ConsentReason::Revoked
+            | ConsentReason::ConsentExpired
+            | ConsentReason::ClientChanged,
+        ) => scope.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ mod state;
 mod tests;
 
 pub use command::*;
-pub use consent::EarlierConsent;
+pub use consent::{EarlierConsent, asked_for};
 pub use decide::{GrantDecider, GrantRefusal};
 pub use event::*;
 pub use state::{Family, Grant};
