@@ -141,6 +141,65 @@ async fn a_suspended_and_a_deleted_client_reach_nothing() {
     assert_eq!((&then["grants"][0]["state"], &then["grants"][0]["client"]["client_name"]), (&json!("active"), &json!("Weather by Mail")));
 }
 
+/// What an organization does ends grants one by one, and the past knows both: that nothing was good any more, and that it ended.
+#[tokio::test]
+async fn what_an_organization_ends_is_over_from_its_decision_on() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    let in_acme = |person: &str| json!({"id": person, "auth_time": server.now().as_seconds(), "organization_id": "acme"});
+    for person in ["ana", "ben"] {
+        Authorization::of(&server, &client, "openid").subject(in_acme(person)).tokens().await;
+    }
+    server.advance(60);
+    // The decision and one of the two revocations get through.
+    server.store.allow_appends(Some(2));
+    let path = format!("/v1/organizations/acme/connected-apps/{}", text(&client, "client_id"));
+    assert_eq!(server.call("consent", Method::DELETE, &path, None).await.status, 503);
+    server.store.allow_appends(None);
+    let told = get(&server, "/v1/audit/grants?organization=acme&include_ended=true").await;
+    let mut states: Vec<_> = told["grants"].as_array().unwrap().iter().map(|grant| (text(grant, "state"), text(grant, "reason"))).collect();
+    states.sort_unstable();
+    assert_eq!(states, [("cut_off", "organization_disconnected"), ("revoked", "organization_disconnected")]);
+    let before = get(&server, "/v1/audit/grants?organization=acme&as_of=2026-03-03T14:00:30Z").await;
+    let states: Vec<_> = before["grants"].as_array().unwrap().iter().map(|grant| (&grant["state"], grant.get("reason"))).collect();
+    assert_eq!(states, [(&json!("active"), None); 2]);
+    // The same again ends the rest, and the grant's history has the decision that it followed from.
+    server.call("consent", Method::DELETE, &path, None).await.expect(204);
+    for grant in told["grants"].as_array().unwrap() {
+        let history = get(&server, &format!("/v1/audit/consents/{}/history", text(grant, "grant_id"))).await;
+        let steps: Vec<_> = history["steps"].as_array().unwrap().iter().map(|step| text(step, "step")).collect();
+        assert!(steps.ends_with(&["organization_disconnected", "revoked"]), "{steps:?}");
+        assert_eq!(history["grant"]["state"], "revoked");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_as_narrow_as_the_roles_left_it_and_the_change_of_roles_is_a_step() {
+    let server = TestServer::start().await;
+    publish(&server, &document()).await.expect(200);
+    let client = server.client_with(json!({"scope": "openid documents.read documents.write"})).await;
+    let ana = json!({"id": "ana", "auth_time": server.now().as_seconds(), "organization_id": "acme", "roles": ["writer"]});
+    Authorization::of(&server, &client, "openid documents.read documents.write").subject(ana).tokens().await;
+    server.advance(60);
+    let roles = json!({"organization_id": "acme", "roles": ["reader"]});
+    server.call("consent", Method::PUT, "/v1/subjects/ana/roles", Some(&roles)).await.expect(200);
+    let now = get(&server, "/v1/audit/consents?subject=ana").await;
+    let then = get(&server, "/v1/audit/consents?subject=ana&as_of=2026-03-03T14:00:30Z").await;
+    assert_eq!((scopes(&then), scopes(&now)), (vec!["documents.read documents.write openid"], vec!["documents.read openid"]));
+    let asked = |answer: &Value| answer["grants"][0]["asked_at"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        (asked(&then), asked(&now)),
+        (
+            vec!["documents.read".to_owned(), "documents.write".to_owned(), "openid".to_owned()],
+            vec!["documents.read".to_owned(), "openid".to_owned()]
+        )
+    );
+    assert_eq!(now["grants"][0]["asked_at"]["openid"], "2026-03-03T14:00:00.000Z");
+    let told = get(&server, &format!("/v1/audit/consents/{}/history", text(&now["grants"][0], "grant_id"))).await;
+    let steps: Vec<_> = told["steps"].as_array().unwrap().iter().map(|step| text(step, "step")).collect();
+    assert!(steps.ends_with(&["roles_set", "token_revoked", "narrowed"]), "{steps:?}");
+}
+
 #[tokio::test]
 async fn a_consent_is_told_step_by_step() {
     let (server, client, grant) = history().await;

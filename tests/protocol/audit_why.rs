@@ -73,6 +73,55 @@ async fn a_refreshed_token_has_the_refresh_and_what_ended_it() {
 }
 
 #[tokio::test]
+async fn the_key_is_of_the_algorithm_that_the_resource_server_wants() {
+    let server = TestServer::start().await;
+    let notes = server.resource_server(json!({"access_token_signing_alg": "RS256"})).await;
+    let client = server.client_with(json!({"scope": "openid notes.read"})).await;
+    let tokens = Authorization::of(&server, &client, "openid notes.read").also("resource", text(&notes, "identifier")).tokens().await;
+    let reasons = why(&server, &jti(&tokens)).await;
+    let header = text(&tokens, "access_token").split('.').next().unwrap().to_owned();
+    let header: Value = serde_json::from_slice(&base64_url(&header)).unwrap();
+    assert_eq!((&header["alg"], &reasons["signing_key"]), (&json!("RS256"), &header["kid"]));
+    assert!(facts(&reasons).contains(&"resource_server.registered"), "{reasons}");
+}
+
+#[tokio::test]
+async fn who_was_not_asked_again_has_the_consent_that_was_enough() {
+    let server = TestServer::start().await;
+    let client = server.client_with(json!({"client_type": "third_party", "scope": "openid email"})).await;
+    Authorization::of(&server, &client, "openid email").tokens().await;
+    server.advance(60);
+    let again = Authorization::of(&server, &client, "openid").code().await;
+    server.advance(1);
+    let tokens = Authorization::of(&server, &client, "openid").redeem(&again).await.expect(200);
+    let reasons = why(&server, &jti(&tokens)).await;
+    let consents: Vec<_> = reasons["reasons"].as_array().unwrap().iter().filter(|fact| fact["type"] == "grant.consented").collect();
+    let told: Vec<_> = consents.iter().map(|fact| (text(fact, "time"), fact["data"].get("reason"))).collect();
+    assert_eq!(told, [("2026-03-03T14:00:00.000Z", Some(&json!("first_time"))), ("2026-03-03T14:01:00.000Z", None)]);
+}
+
+#[tokio::test]
+async fn the_organization_the_roles_and_what_made_it_void_are_among_the_facts() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    let rules = json!({"third_party": {"mode": "restricted", "clients": [client["client_id"]]}});
+    server.admin(Method::PUT, "/v1/organizations/acme/policy", Some(&rules)).await.expect(200);
+    let ana = json!({"id": "ana", "auth_time": server.now().as_seconds(), "organization_id": "acme", "roles": ["editor"]});
+    let jti = jti(&Authorization::of(&server, &client, "openid").subject(ana).tokens().await);
+    let path = format!("/v1/clients/{}", text(&client, "client_id"));
+    server.admin(Method::POST, &format!("{path}/suspend"), None).await.expect(200);
+    server.advance(86_400);
+    server.admin(Method::POST, &format!("{path}/resume"), None).await.expect(200);
+    let reasons = why(&server, &jti).await;
+    let facts = facts(&reasons);
+    for fact in ["organization.policy_set", "subject.roles_set", "client.suspended"] {
+        assert_eq!(facts.iter().filter(|found| **found == fact).count(), 1, "{fact} in {facts:?}");
+    }
+    // The token had long expired.
+    assert!(!facts.contains(&"client.resumed"), "{facts:?}");
+}
+
+#[tokio::test]
 async fn a_machines_token_has_no_person() {
     let server = TestServer::start().await;
     let client = server.machine_client(json!({})).await;

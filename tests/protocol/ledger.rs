@@ -8,7 +8,7 @@ use grantlog_core::{
 };
 use grantlog_tests::{Answer, TestServer, text};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use signed_note::{Note, StandardVerifier, VerifierList};
 use tlog_tiles::{
     Error, HashReader, TileHashReader, TileReader,
@@ -245,6 +245,40 @@ async fn the_ledger_is_for_auditors_unless_it_is_public() {
     server.send(http::Request::post(CHECKPOINTS).body(bytes::Bytes::new()).unwrap()).await.expect_problem(401, "unauthenticated");
 }
 
+#[tokio::test]
+async fn an_auditor_who_reads_events_in_the_ledger_is_on_record() {
+    let server = TestServer::start().await;
+    sign(&server).await;
+    // Hashes and heads tell nothing of anybody; a name that is none is no question.
+    for path in ["/ledger/checkpoint", "/ledger/tile/0/000.p/1", CHECKPOINTS, "/ledger/tile/entries/x"] {
+        auditor(&server, path).await;
+    }
+    let read = auditor(&server, "/ledger/tile/entries/000.p/2").await;
+    let proven = auditor(&server, "/v1/audit/proofs/inclusion?position=2").await;
+    let recorded = server.events().await;
+    let reads: Vec<_> = recorded.iter().filter(|event| event.event.kind == "audit.read").collect();
+    let told: Vec<Value> = reads.iter().map(|event| serde_json::from_str(&event.event.data).unwrap()).collect();
+    assert_eq!(
+        told,
+        [json!({"what": "ledger_entries", "filters": {"after": 0}}), json!({"what": "inclusion_proof", "filters": {"position": 2}})]
+    );
+    for (answer, event) in [read, proven].iter().zip(&reads) {
+        assert_eq!(answer.header("grantlog-position"), Some(event.position.0.to_string().as_str()));
+        assert!(event.event.actor.starts_with("api_key:"));
+    }
+    // What can't be recorded is not told.
+    server.store.allow_appends(Some(0));
+    for path in ["/ledger/tile/entries/000.p/2", "/v1/audit/proofs/inclusion?position=2"] {
+        assert_eq!(auditor(&server, path).await.status, 503, "{path}");
+    }
+    // What everybody may read says nothing about who does.
+    let server = TestServer::start_with(|_| {}, |edge| edge.ledger_public = true).await;
+    sign(&server).await;
+    let length = server.events().await.len();
+    assert_eq!(auditor(&server, "/ledger/tile/entries/000.p/2").await.status, 200);
+    assert_eq!(server.events().await.len(), length);
+}
+
 /// An auditor reads entries; personal data in them is sealed and stays so.
 #[tokio::test]
 async fn an_entry_is_the_canonical_form_of_the_event_in_the_log() {
@@ -252,9 +286,10 @@ async fn an_entry_is_the_canonical_form_of_the_event_in_the_log() {
     let client = server.confidential_client().await;
     grantlog_tests::Authorization::of(&server, &client, "openid email offline_access").tokens().await;
     let size = sign(&server).await["size"].as_u64().unwrap();
+    // Before reading, which is an event of its own.
+    let events: Vec<_> = futures::TryStreamExt::try_collect::<Vec<_>>(server.store.read_all(None)).await.unwrap();
     let bundle = auditor(&server, &format!("/ledger/tile/entries/000.p/{size}")).await.body;
     let entries = grantlog_core::ledger::entries_of(&bundle).unwrap();
-    let events: Vec<_> = futures::TryStreamExt::try_collect::<Vec<_>>(server.store.read_all(None)).await.unwrap();
     for (entry, event) in entries.iter().zip(&events) {
         assert_eq!(String::from_utf8_lossy(entry), String::from_utf8_lossy(&event.canonical().unwrap()));
     }

@@ -61,8 +61,13 @@ impl Reader {
         Self { context: Context::system(), name: "operator".to_owned() }
     }
 
+    /// Records what they ask.
+    pub(crate) async fn record(&self, app: &App, what: Question, filters: Filters) -> Result<(), Problem> {
+        app.authority.record_audit_read(&self.context, &self.name, what, filters).await.map_err(unavailable)
+    }
+
     /// Tells with an answer up to where the log had to be written for it: to the record of the question.
-    fn told(&self, response: Response) -> Response {
+    pub(crate) fn told(&self, response: Response) -> Response {
         positioned(response, &self.context)
     }
 }
@@ -101,7 +106,7 @@ async fn caught_up(app: &App, request: &Request) -> Result<(), Problem> {
 
 /// Records a question.
 async fn ask<'a>(app: &'a App, reader: &Reader, what: Question, filters: Filters) -> Result<Asked<'a>, Problem> {
-    app.authority.record_audit_read(&reader.context, &reader.name, what, filters).await.map_err(unavailable)?;
+    reader.record(app, what, filters).await?;
     let missing = || Problem::internal("a recorded question has no position");
     let recorded = reader.context.position().ok_or_else(missing)?;
     wait(app, Some(recorded)).await?;

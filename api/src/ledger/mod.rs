@@ -4,18 +4,41 @@ pub mod checkpoints;
 pub mod proofs;
 pub mod tiles;
 
+use grantlog_core::domain::audit::{Filters, Question};
 use grantlog_projections::ledger::LedgerError;
 
 use crate::{
-    admin::READERS,
     app::App,
+    audit::Reader,
     problem::{Problem, ProblemCode},
+    reply::Response,
     request::Request,
 };
 
-/// Lets auditors in, and everybody when the operator says that the ledger is public.
+/// Lets auditors in, and everybody when the operator says that the ledger is public: then it is nobody's business who reads.
+async fn reader(app: &App, request: &Request) -> Result<Option<Reader>, Problem> {
+    if app.edge.ledger_public { Ok(None) } else { Reader::of(app, request).await.map(Some) }
+}
+
+/// The same where no event is told, so that there is nothing to record.
 async fn require_reader(app: &App, request: &Request) -> Result<(), Problem> {
-    if app.edge.ledger_public { Ok(()) } else { app.require_role(request, &READERS).await.map(drop) }
+    reader(app, request).await.map(drop)
+}
+
+/// Records that an auditor reads what has events in it, before they are answered.
+async fn record(app: &App, reader: Option<&Reader>, what: Question, filters: Filters) -> Result<(), Problem> {
+    match reader {
+        Some(reader) => reader.record(app, what, filters).await,
+        None => Ok(()),
+    }
+}
+
+/// Tells with an answer where its record stands.
+fn told(reader: Option<&Reader>, response: Response) -> Response {
+    match reader {
+        Some(reader) => reader.told(response),
+        None => response,
+    }
 }
 
 /// A query parameter that is a number, if it is there.

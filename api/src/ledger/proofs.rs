@@ -1,12 +1,13 @@
 //! Proofs that are checked with a public key alone.
 
 use grantlog_core::{
+    domain::audit::{Filters, Question},
     ledger::{ConsistencyProof, InclusionProof},
     store::Position,
 };
 use grantlog_projections::ledger::ProofRefusal;
 
-use super::{needed, number, require_reader, trouble};
+use super::{needed, number, reader, record, require_reader, told, trouble};
 use crate::{
     app::App,
     problem::{Problem, ProblemBody},
@@ -21,7 +22,8 @@ pub const CONSISTENCY: &str = "/v1/audit/proofs/consistency";
 
 /// Prove that an event is in the log.
 ///
-/// The answer is a file that `grantlog audit verify-proof` checks without this service.
+/// The answer is a file that `grantlog audit verify-proof` checks without this service. The event is in it, so asking is
+/// recorded first, unless the ledger is public.
 #[utoipa::path(get, path = INCLUSION, tag = "ledger", operation_id = "proveInclusion", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     params(("position" = u64, Query, description = "Where in the log the event stands, as `Grantlog-Position` told."),
         ("size" = Option<u64>, Query, description = "The size of the checkpoint that the proof leads to; the newest one without it.")),
@@ -30,10 +32,12 @@ pub const CONSISTENCY: &str = "/v1/audit/proofs/consistency";
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),
         (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn inclusion(app: App, request: Request) -> Result<Response, Problem> {
-    require_reader(&app, &request).await?;
+    let reader = reader(&app, &request).await?;
     let (position, size) = (needed(&request, "position")?, number(&request, "size")?);
+    let filters = Filters { position: Some(position), ..Filters::default() };
+    record(&app, reader.as_ref(), Question::InclusionProof, filters).await?;
     let proof = app.ledger.inclusion(Position(position), size).await.map_err(|refusal| problem(refusal, "size"))?;
-    Ok(reply::ok(&proof))
+    Ok(told(reader.as_ref(), reply::ok(&proof)))
 }
 
 /// Prove that the log only grew between two checkpoints.

@@ -1,8 +1,11 @@
 //! The tree as C2SP tlog-tiles has it, below `/ledger`.
 
-use grantlog_core::ledger::Tile;
+use grantlog_core::{
+    domain::audit::{Filters, Question},
+    ledger::{Tile, WIDTH},
+};
 
-use super::{require_reader, trouble};
+use super::{reader, record, require_reader, told, trouble};
 use crate::{
     app::App,
     problem::{Problem, ProblemBody},
@@ -44,28 +47,35 @@ pub async fn checkpoint(app: App, request: Request) -> Result<Response, Problem>
         (status = 503, description = "Try again.", content_type = "application/problem+json", body = ProblemBody)))]
 pub async fn hashes(app: App, request: Request) -> Result<Response, Problem> {
     require_reader(&app, &request).await?;
-    let name = format!("tile/{}/{}", request.param("level")?, request.param("index")?);
-    tile(&app, &name).await
+    bytes(&app, named(&format!("tile/{}/{}", request.param("level")?, request.param("index")?))?).await
 }
 
 /// Read a bundle of entries.
 ///
 /// As C2SP tlog-tiles has it: up to 256 entries, each after its length in 16 bits. An entry is the canonical form of an event;
-/// its SHA-256 after a zero byte is the hash in the tile of level 0.
+/// its SHA-256 after a zero byte is the hash in the tile of level 0. Unless the ledger is public, reading is recorded first.
 #[utoipa::path(get, path = ENTRIES, tag = "ledger", operation_id = "readEntries", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     params(("index" = String, Path, description = "The place of the bundle, with `.p/<width>` when it is not full.")),
     responses((status = 200, description = "The entries, one after the other.", content_type = "application/octet-stream"),
         (status = "4XX", description = "The call is not valid, or no checkpoint covers such a bundle.", content_type = "application/problem+json", body = ProblemBody),
         (status = 503, description = "Try again.", content_type = "application/problem+json", body = ProblemBody)))]
 pub async fn entries(app: App, request: Request) -> Result<Response, Problem> {
-    require_reader(&app, &request).await?;
-    let name = format!("tile/entries/{}", request.param("index")?);
-    tile(&app, &name).await
+    let reader = reader(&app, &request).await?;
+    let tile = named(&format!("tile/entries/{}", request.param("index")?))?;
+    let filters = Filters { after: Some(tile.index.saturating_mul(WIDTH)), ..Filters::default() };
+    record(&app, reader.as_ref(), Question::LedgerEntries, filters).await?;
+    Ok(told(reader.as_ref(), bytes(&app, tile).await?))
 }
 
-async fn tile(app: &App, name: &str) -> Result<Response, Problem> {
-    let missing = || Problem::not_found("There is no such tile, or no checkpoint covers it yet.");
-    let tile: Tile = name.parse().map_err(|_| missing())?;
+fn missing() -> Problem {
+    Problem::not_found("There is no such tile, or no checkpoint covers it yet.")
+}
+
+fn named(name: &str) -> Result<Tile, Problem> {
+    name.parse().map_err(|_| missing())
+}
+
+async fn bytes(app: &App, tile: Tile) -> Result<Response, Problem> {
     let bytes = app.ledger.tile(tile).await.map_err(trouble)?.ok_or_else(missing)?;
     let response = reply::content("application/octet-stream", bytes);
     Ok(if app.edge.ledger_public { response.cache_for(YEAR) } else { response })

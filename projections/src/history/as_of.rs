@@ -319,7 +319,7 @@ impl<'a> Then<'a> {
         }
         let Some(metadata) = client.and_then(|client| client.client.metadata()) else { return Ok(None) };
         let organization = match organization_id {
-            Some(id) => Some((id, &*self.policy(id)?)),
+            Some(id) => Some((id, self.policy(id)?)),
             None => None,
         };
         Ok((!verdict(organization, client_id, metadata).is_empty()).then_some(RevocationReason::OrganizationPolicy))

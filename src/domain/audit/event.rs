@@ -24,6 +24,10 @@ pub enum Question {
     SigningKeys,
     /// Why a token was issued.
     TokenReasons,
+    /// A bundle of the ledger's entries, which are events.
+    LedgerEntries,
+    /// The proof that an event is in the log, which has the event in it.
+    InclusionProof,
 }
 
 /// What narrowed a question. It names people by our ids of them and nothing that the log does not name anyway: a value
@@ -66,7 +70,7 @@ pub struct Filters {
     /// As it was at this position of the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
-    /// From where in the list the page goes on.
+    /// From where in the list the page goes on: behind this position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
     /// The filters whose value the log does not know: nothing was found.

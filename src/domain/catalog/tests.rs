@@ -714,6 +714,14 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("grant_reservation/made", GrantReservationEvent::Made { grant_id: GRANT }.into()),
         ("audit/read", everything_asked().into()),
         ("audit/read.everything", AuditEvent::Read { what: Question::Export, filters: Filters::default() }.into()),
+        (
+            "audit/read.ledger_entries",
+            AuditEvent::Read { what: Question::LedgerEntries, filters: Filters { after: Some(256), ..Filters::default() } }.into(),
+        ),
+        (
+            "audit/read.inclusion_proof",
+            AuditEvent::Read { what: Question::InclusionProof, filters: Filters { position: Some(7), ..Filters::default() } }.into(),
+        ),
         ("policy/published", PolicyEvent::Published { version: 7, document: rbac() }.into()),
         ("policy/published.empty", PolicyEvent::Published { version: 1, document: PolicyDocument::default() }.into()),
         ("machine_token/issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt).into()),
