@@ -1,4 +1,5 @@
-//! `grantlog audit`: the same answers from a running server and from the data directory of a stopped one.
+//! The questions of `grantlog audit`: the same answers from a running server, from the data directory of a stopped one, and from an
+//! export.
 
 use std::{
     path::Path,
@@ -15,7 +16,9 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 struct Running {
     url: String,
+    /// The key of an auditor.
     key: String,
+    admin: String,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -24,13 +27,14 @@ async fn serve(config: &Config) -> Running {
     prepare_data_dir(&config.data_dir).unwrap();
     let service = Service::start(config.clone(), &master_key(config).unwrap(), Metrics::detached(), |_| {}).await.unwrap();
     let (_, key) = service.app.authority.create_api_key(&Context::system(), "auditor", Role::Auditor, None).await.unwrap();
+    let admin = service.first_admin_key.as_ref().unwrap().expose().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         service.serve(listener, async { drop(stopped.await) }).await;
     });
-    Running { url, key: key.expose().to_owned(), stop, task }
+    Running { url, key: key.expose().to_owned(), admin, stop, task }
 }
 
 async fn audit(arguments: &[&str], whom: &[&str], key: Option<&str>) -> Output {
@@ -100,4 +104,49 @@ async fn a_running_server_and_its_data_directory_say_the_same() {
     );
     assert_eq!(reads.lines().count(), 5, "{reads}");
     assert!(reads.lines().all(|line| line.contains("-operator\"")), "{reads}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_answers_too_unless_somebody_changed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+    let running = serve(&config).await;
+    let post = |path: &'static str, body: serde_json::Value| {
+        let (url, key) = (format!("{}{path}", running.url), running.admin.clone());
+        async move { reqwest::Client::new().post(url).bearer_auth(key).json(&body).send().await.unwrap().status() }
+    };
+    let client = serde_json::json!({"client_name": "Weather by Mail", "redirect_uris": ["https://a.example/cb"]});
+    assert_eq!(post("/v1/clients", client).await, 201);
+    assert_eq!(post("/v1/audit/checkpoints", serde_json::json!({})).await, 200);
+    let questions: [&[&str]; 3] = [
+        &["events", "--type", "client.registered", "--json"],
+        &["signing-keys", "--position", "4"],
+        &["events", "--to", "2040-01-01T00:00:00Z", "--format", "ndjson"],
+    ];
+    let mut told = Vec::new();
+    for question in questions {
+        told.push(printed(&audit(question, &["--url", &running.url], Some(&running.key)).await));
+    }
+    running.stop.send(()).unwrap();
+    running.task.await.unwrap();
+    let export = folder.path().join("export");
+    printed(&audit(&["export", text(&export)], &["--data", text(&config.data_dir)], None).await);
+    for (question, told) in questions.iter().zip(told) {
+        let answer = printed(&audit(question, &["--export", text(&export)], None).await);
+        // What came since it was signed is not in it, and a list tells up to where it goes.
+        let lines = |text: &str| text.lines().filter(|line| !line.starts_with("  \"position\"")).map(str::to_owned).collect::<Vec<_>>();
+        let (answer, told) = (lines(&answer), lines(&told));
+        assert!(!answer.is_empty() && told.starts_with(&answer), "{question:?}: {answer:?} and {told:?}");
+    }
+    let by_name = audit(&["consents", "--subject", "ana"], &["--export", text(&export)], None).await;
+    assert!(String::from_utf8_lossy(&by_name.stderr).contains("--subject-id"), "{by_name:?}");
+
+    let tiles = export.join("tile/entries");
+    let bundle = std::fs::read_dir(tiles.join("000.p")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&bundle, bytes).unwrap();
+    let changed = audit(questions[0], &["--export", text(&export)], None).await;
+    assert!(!changed.status.success());
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("position 1: "), "{changed:?}");
 }

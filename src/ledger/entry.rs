@@ -6,9 +6,14 @@
 use std::io::Write;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::Hash;
-use crate::store::{Position, Recorded};
+use crate::{
+    domain::Timestamp,
+    store::{NewEvent, Position, Recorded, Revision},
+};
 
 /// How long an entry may be: C2SP tlog-tiles writes its length in 16 bits.
 pub const LONGEST_ENTRY: usize = 65_535;
@@ -81,6 +86,37 @@ pub fn head(entry: &[u8]) -> Result<Head, NoEntry> {
     serde_json::from_slice(entry).map_err(|_| NoEntry)
 }
 
+/// All that an entry has, but for the version of its form.
+#[derive(Deserialize)]
+struct Parts {
+    actor: String,
+    data: Option<Box<RawValue>>,
+    id: Uuid,
+    position: u64,
+    request_id: String,
+    revision: u64,
+    schema: u16,
+    stream: String,
+    time: i64,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// The event that an entry is of. `payload` is the one that the entry only names, if it does.
+pub fn event_of(bytes: &[u8], payload: Option<String>) -> Result<Recorded, NoEntry> {
+    let Parts { actor, data, id, position, request_id, revision, schema, stream, time, kind } =
+        serde_json::from_slice(bytes).map_err(|_| NoEntry)?;
+    let data = data.map(|data| data.get().to_owned()).or(payload).ok_or(NoEntry)?;
+    let event = Recorded {
+        position: Position(position),
+        stream: stream.parse().map_err(|_| NoEntry)?,
+        revision: Revision(revision),
+        event: NewEvent { id, kind, schema, time: Timestamp(time), actor, request_id, data },
+    };
+    // What is not written as entries are is none, whatever it says.
+    if entry(&event).is_ok_and(|own| own == bytes) { Ok(event) } else { Err(NoEntry) }
+}
+
 /// Where in the log the event of a leaf stands: positions count from 1 without gaps, leaves from 0.
 pub fn position_of(index: u64) -> Position {
     Position(index.saturating_add(1))
@@ -89,11 +125,7 @@ pub fn position_of(index: u64) -> Position {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::Timestamp,
-        ledger::testing::{event, event_with},
-        store::NewEvent,
-    };
+    use crate::ledger::testing::{event, event_with};
 
     #[test]
     fn an_entry_is_the_canonical_form_of_its_event() {
@@ -108,6 +140,7 @@ mod tests {
             for event in [plain, strange] {
                 let (made, canonical) = (entry(&event).expect("short"), event.canonical().expect("JSON"));
                 assert_eq!(String::from_utf8_lossy(&made), String::from_utf8_lossy(&canonical));
+                assert_eq!(event_of(&made, None), Ok(event));
             }
         }
     }
@@ -135,6 +168,9 @@ mod tests {
         assert_eq!((head.position, head.kind.as_str()), (8, "grant.revoked"));
         let text = String::from_utf8(named).expect("text");
         assert!(text.starts_with(r#"{"actor":"system","data_sha256":""#), "{text}");
+        assert_eq!(event_of(text.as_bytes(), None), Err(NoEntry));
+        assert_eq!(event_of(text.as_bytes(), Some(data(room))), Err(NoEntry));
+        assert_eq!(event_of(text.as_bytes(), Some(too_long.clone())), Ok(event_with(7, &too_long)));
     }
 
     #[test]
@@ -149,5 +185,7 @@ mod tests {
         for bytes in ["", "{}", "[]", r#"{"position":-1,"stream":"","type":""}"#] {
             assert_eq!(head(bytes.as_bytes()), Err(NoEntry), "{bytes}");
         }
+        let spaced = String::from_utf8(entry(&event(7)).expect("short")).expect("text").replacen(':', ": ", 1);
+        assert_eq!(event_of(spaced.as_bytes(), None), Err(NoEntry));
     }
 }

@@ -20,7 +20,7 @@ mod tree;
 mod vectors;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
-pub use entry::{EntryTooLong, Head, LONGEST_ENTRY, NoEntry, entry, head, position_of};
+pub use entry::{EntryTooLong, Head, LONGEST_ENTRY, NoEntry, entry, event_of, head, position_of};
 pub use hash::{Hash, NoHash, leaf_hash, node_hash};
 pub use note::{Note, NoteError, NoteSigner, VerifierKey, VerifierKeyError, is_origin};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError};

@@ -1,7 +1,9 @@
-//! Ask the past: a running server over HTTP, or the data directory of a stopped one. Question and answer are the same.
+//! Ask the past: a running server over HTTP, the data directory of a stopped one, or an export. Question and answer are the
+//! same.
 
 use std::{
     io::{Write, stdout},
+    path::Path,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -14,21 +16,27 @@ use grantlog_api::{
     audit::{clients, consents, events, export, grants, offline, policy, signing_keys, why},
     limits::{Limits, Rates},
 };
-use grantlog_projections::HistoryRunner;
+use grantlog_core::{keys::MasterKey, store::SqliteStore};
+use grantlog_projections::{
+    HistoryRunner,
+    ledger::{Export, replay},
+};
 use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::{
-    Log,
+    Log, check,
     remote::{self, ApiKey},
     table,
 };
 use crate::{
     Failure,
-    boot::{Engine, start_ledger},
+    boot::{Engine, MASTER_KEY_FILE, start_ledger},
+    config::Config,
     keys,
     place::Place,
+    progress::Progress,
 };
 
 /// How long a connection may take, and how long a server may be silent.
@@ -373,7 +381,7 @@ pub async fn run(question: Question) -> Result<(), Failure> {
     let mut printer = Printer::new(print);
     match (&log.url, &log.export) {
         (Some(url), _) => ask_server(url, &log.api_key, &asked, &mut printer).await?,
-        (None, Some(_)) => return Err("questions are asked of a running server or of a data directory".into()),
+        (None, Some(directory)) => ask_export(directory, &log, &asked, &mut printer).await?,
         (None, None) => ask_directory(log.place, &asked, &mut printer).await?,
     }
     printer.end()
@@ -398,10 +406,36 @@ async fn ask_server(url: &str, key: &ApiKey, asked: &Asked, printer: &mut Printe
 }
 
 async fn ask_directory(place: Place, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
-    let mut config = place.config()?;
+    let config = place.config()?;
+    let engine = keys::open(&config, "GET /v1/audit/…, or --url").await?;
+    ask_engine(engine, config, asked, printer).await
+}
+
+/// The export becomes a log in a directory of its own, which is gone afterwards with the record of the question. Its events name
+/// people by our ids alone: who they are is in the vault, which is not exported.
+async fn ask_export(directory: &Path, log: &Log, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
+    if asked.query.iter().any(|(name, _)| *name == "subject") {
+        return Err("an export does not know the application's ids of people: ask by --subject-id".into());
+    }
+    // What was changed since it was signed is not asked.
+    check(log, &[], &[]).await?;
+    let scratch = tempfile::tempdir()?;
+    let config = Config { data_dir: scratch.path().to_owned(), ..Config::default() };
+    let store = Arc::new(SqliteStore::open(&config.data_dir)?);
+    let mut progress = Progress::new("Reading the export");
+    replay(&Export::new(directory), store.clone(), |done, of| progress.at(done, of)).await?;
+    drop(progress);
+    store.close().await;
+    drop(store);
+    let master_key = MasterKey::load_or_create(&scratch.path().join(MASTER_KEY_FILE))?;
+    let engine = Engine::open(&config, &master_key, |_| {}).await?;
+    ask_engine(engine, config, asked, printer).await
+}
+
+async fn ask_engine(engine: Engine, mut config: Config, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
     // Whoever asks signs nothing: the server does when it runs again.
     config.ledger.checkpoint_every = 0;
-    let Engine { authority, store, runner } = keys::open(&config, "GET /v1/audit/…, or --url").await?;
+    let Engine { authority, store, runner } = engine;
     let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
     let ledger = start_ledger(&config, &authority, store.clone()).await?;
     let app = Arc::new(Inner {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::{TryStreamExt, stream::BoxStream};
 use grantlog_core::{
-    ledger::{self, Content, Hash, Tile, VerifierKey, entries_of},
+    ledger::{self, Content, Hash, SignedCheckpoint, Tile, VerifierKey, entries_of},
     store::{Recorded, StoreError},
 };
 
@@ -123,6 +123,20 @@ impl Export {
         }
     }
 
+    /// How many events it has: those that its newest checkpoint covers.
+    pub(super) fn covered(&self) -> Result<u64, Unreadable> {
+        let note = self.text("checkpoint")?;
+        let newest = SignedCheckpoint::unverified(&note).map_err(|error| Unreadable(format!("checkpoint: {error}")))?;
+        Ok(newest.size)
+    }
+
+    /// The payload of this SHA-256, which an entry only names.
+    pub(super) fn payload(&self, sha256: &str) -> Result<Option<Vec<u8>>, Unreadable> {
+        // A name is a name, and no way out of the directory.
+        let is_name = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_name { self.read(&format!("{PAYLOADS}/{sha256}")) } else { Ok(None) }
+    }
+
     fn text(&self, name: &str) -> Result<String, Unreadable> {
         let bytes = self.read(name)?.ok_or_else(|| Unreadable(format!("{name} is missing: this is no complete export")))?;
         String::from_utf8(bytes).map_err(|_| Unreadable(format!("{name} is not text")))
@@ -159,11 +173,7 @@ impl Evidence for Export {
     }
 
     async fn payload_is_sound(&mut self, sha256: &str) -> Result<bool, Unreadable> {
-        let is_name = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !is_name {
-            return Ok(false);
-        }
-        let payload = self.read(&format!("{PAYLOADS}/{sha256}"))?;
+        let payload = self.payload(sha256)?;
         Ok(payload.is_some_and(|payload| Hash::try_from(digest(&SHA256, &payload).as_ref()).is_ok_and(|hash| hash.to_hex() == sha256)))
     }
 }

@@ -8,6 +8,7 @@ mod database;
 mod evidence;
 mod export;
 mod reader;
+mod replay;
 mod runner;
 mod verify;
 
@@ -18,6 +19,7 @@ pub use database::KeptCheckpoint;
 pub use evidence::{DataDirectory, Evidence, Export, Unreadable};
 pub use export::{CHECKPOINTS, KEYS, PAYLOADS, PublishedCheckpoint, export};
 pub use reader::{LedgerError, LedgerReader, ProofRefusal};
+pub use replay::replay;
 pub use runner::{Ledger, LedgerOptions, LedgerRunner};
 pub use verify::{Flaw, Verified, verify};
 
