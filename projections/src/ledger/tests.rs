@@ -1,11 +1,12 @@
 use std::{fs, path::Path, sync::Arc};
 
+use futures::TryStreamExt;
 use grantlog_core::{
     app::clock::Clock,
     domain::{StreamId, StreamKind, Timestamp, client::ClientEvent},
     jose::SigningKey,
     ledger::{NoteSigner, SignedCheckpoint, Tile, VerifierKey, entries_of},
-    store::{NewEvent, Position, Recorded, Revision},
+    store::{EventStore, MemoryStore, NewEvent, Position, Recorded, Revision, SqliteStore},
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -515,6 +516,34 @@ async fn an_export_is_verified_without_the_service_and_its_changes_are_found() {
 }
 
 /// Where an entry begins in a bundle.
+#[tokio::test]
+async fn an_export_becomes_the_log_that_it_was_made_of() {
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(70_000));
+    let written: Vec<_> = (1..=600)
+        .map(|position| {
+            let event = event_with(position, if position == 300 { &long } else { "{}" });
+            Arc::new(Recorded { revision: Revision((position - 1) / 3), ..Recorded::clone(&event) })
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join(LEDGER_FILE), folder.path().join("export"));
+    let runner = start(&Log::with(&written), &file).await;
+    runner.ledger().sign().await.unwrap();
+    export(&runner.ledger(), &out, |_, _| {}).await.unwrap();
+    runner.shutdown().await;
+
+    let store = Arc::new(SqliteStore::open(&folder.path().join("log")).unwrap());
+    assert_eq!(replay(&Export::new(&out), store.clone(), |_, _| {}).await, Ok(600));
+    assert_eq!(store.read_all(None).try_collect::<Vec<_>>().await.unwrap(), written);
+    store.close().await;
+
+    let payload = fs::read_dir(out.join(PAYLOADS)).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(payload).unwrap();
+    let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
+    let found = replay(&Export::new(&out), store, |_, _| {}).await.unwrap_err().to_string();
+    assert_eq!(found, "position 300: the entry can't be read");
+}
+
 fn bundle_offset(bundle: &[u8], entry: usize) -> usize {
     entries_of(bundle).unwrap()[..entry].iter().map(|entry| entry.len() + 2).sum()
 }
