@@ -12,7 +12,15 @@ use grantlog_cli::{
     config::Config,
 };
 use grantlog_core::{app::Context, domain::api_key::Role};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, oneshot},
+    task::JoinHandle,
+};
+
+/// Between its fork and its exec a child process has the lock of every data directory that is open here. So nobody may start
+/// one while another test expects its directory to be free.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 struct Running {
     url: String,
@@ -58,6 +66,7 @@ fn text(path: &Path) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_and_its_data_directory_say_the_same() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let config = Config { data_dir: folder.path().join("data"), ..Config::default() };
     let running = serve(&config).await;
@@ -108,6 +117,7 @@ async fn a_running_server_and_its_data_directory_say_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_answers_too_unless_somebody_changed_it() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let config = Config { data_dir: folder.path().join("data"), ..Config::default() };
     let running = serve(&config).await;
