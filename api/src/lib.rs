@@ -11,6 +11,7 @@ pub mod client_address;
 pub mod endpoints;
 pub mod health;
 mod html;
+pub mod idempotency;
 pub mod limits;
 pub mod oauth;
 pub mod oauth_error;

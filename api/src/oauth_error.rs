@@ -112,7 +112,8 @@ impl From<Problem> for OAuthFailure {
             | ProblemCode::MalformedRequest
             | ProblemCode::UnsupportedMediaType
             | ProblemCode::Conflict
-            | ProblemCode::InvalidMetadata => ("invalid_request", StatusCode::BAD_REQUEST),
+            | ProblemCode::InvalidMetadata
+            | ProblemCode::IdempotencyKeyReused => ("invalid_request", StatusCode::BAD_REQUEST),
         };
         Self(Box::new(Inner { code: name.into(), description: presentable(&detail), status, headers, cause }))
     }

@@ -113,7 +113,7 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
 /// Both sides of the model over one data directory, which is locked as long as it is open.
 pub struct Engine {
     /// The write side.
-    pub authority: Authority,
+    pub authority: Box<Authority>,
     store: Arc<SqliteStore>,
     runner: LiveRunner,
 }
@@ -133,7 +133,7 @@ impl Engine {
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
         };
-        let authority = Authority::new(config.settings(), outside, vault, master_key, runner.live());
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, master_key, runner.live()));
         Ok(Self { authority, store, runner })
     }
 
@@ -207,7 +207,7 @@ impl Service {
         let first_admin_key = engine.make_first_keys().await?;
         let limits = config.limiters();
         let Engine { authority, store, runner } = engine;
-        let app = Arc::new(Inner { authority, live: runner.live(), limits: limits.clone(), edge: config.edge_settings() });
+        let app = Arc::new(Inner { authority: *authority, live: runner.live(), limits: limits.clone(), edge: config.edge_settings() });
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
         let tasks = tasks(&app, &store, limits, metrics);
         Ok(Self { app, site, first_admin_key, config, store, runner, tasks })

@@ -173,7 +173,7 @@ impl Authority {
             parameters.expected_subject = Some(self.subject_of_id_token(id_token.expose()).await?.ok_or_else(not_ours)?);
         }
         let now = self.now();
-        let id = AuthorizationId(self.outside.entropy.uuid_v7(now));
+        let id = AuthorizationId(self.new_id(context));
         let expires_at = now.plus(self.settings.authorization_request_lifetime);
         if let Some(hint) = &request.login_hint {
             self.vault.hold_hint(id, hint, expires_at).await?;
@@ -185,9 +185,14 @@ impl Authority {
         };
         let binding = browser_binding.as_deref().map(hash_browser_binding);
         let command = AuthorizationCommand::Request { parameters, browser_binding: binding.clone(), hosted, expires_at };
-        self.execute_authorization(context, id, command).await?;
+        let executed = self.authorizations.execute_once(&self.outside, context, &id.stream(), &command).await;
+        let authorization = executed.map_err(|error| error.map(AuthorizeRefusal::Authorization))?.state;
         match subject {
-            Some(subject) if subject.is_some() || shows_nothing => self.attest(context, id, subject, true, browser_binding).await,
+            // A repetition: what was said of the person is recorded, perhaps not what follows from it.
+            Some(_) if authorization.attested().is_some() => self.go_on(context, id, authorization, browser_binding).await,
+            Some(subject) if (subject.is_some() || shows_nothing) && authorization.can_be_decided(now) => {
+                self.attest(context, id, subject, true, browser_binding).await
+            }
             _ => self.authorization(context, id).await,
         }
     }
@@ -276,6 +281,17 @@ impl Authority {
         browser_binding: Option<String>,
     ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.record_attestation(context, id, subject, at_creation, browser_binding.clone()).await?;
+        self.go_on(context, id, authorization, browser_binding).await
+    }
+
+    /// Does what follows from an attestation without asking anybody.
+    async fn go_on(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        authorization: Arc<Authorization>,
+        browser_binding: Option<String>,
+    ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
         let consent = self.consent(&authorization).await?;
         let next = next(&authorization, self.now(), &self.settings.acr_values_supported, consent.flatten());
         let browser_binding = browser_binding.as_deref().map(hash_browser_binding);

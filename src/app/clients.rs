@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
-        ClientId,
+        ClientId, Timestamp,
         client::{Client, ClientCommand, ClientRefusal, Origin},
     },
     keys::{self, Secret, SecretHash},
@@ -19,6 +19,8 @@ pub const CLIENT_ID_PREFIX: &str = "client_";
 pub struct RegisteredClient {
     /// Its id.
     pub client_id: ClientId,
+    /// When it was registered.
+    pub registered_at: Timestamp,
     /// Its secret, if it authenticates with one; shown this once.
     pub secret: Option<Secret>,
 }
@@ -30,10 +32,12 @@ impl Authority {
         context: &Context,
         metadata: ClientMetadata,
     ) -> Result<RegisteredClient, UseCaseError<ClientRefusal>> {
-        let client_id = self.new_client_id();
-        let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret()).unzip();
-        self.execute_client(context, &client_id, ClientCommand::Register { metadata, secret: hash, origin: Origin::default() }).await?;
-        Ok(RegisteredClient { client_id, secret })
+        let client_id = self.new_client_id(context);
+        let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret(context)).unzip();
+        let command = ClientCommand::Register { metadata, secret: hash, origin: Origin::default() };
+        let executed = self.clients.execute_once(&self.outside, context, &client_id.stream(), &command).await?;
+        let registered_at = executed.state.registered_at().unwrap_or_else(|| self.now());
+        Ok(RegisteredClient { client_id, registered_at, secret })
     }
 
     /// Replaces what is registered about a client.
@@ -98,8 +102,9 @@ impl Authority {
         context: &Context,
         client_id: &ClientId,
     ) -> Result<Secret, UseCaseError<ClientRefusal>> {
-        let (secret, hash) = self.new_client_secret();
-        self.execute_client(context, client_id, ClientCommand::StartSecretRotation { secret: hash }).await?;
+        let (secret, hash) = self.new_client_secret(context);
+        let command = ClientCommand::StartSecretRotation { secret: hash };
+        self.clients.execute_once(&self.outside, context, &client_id.stream(), &command).await?;
         Ok(secret)
     }
 
@@ -132,12 +137,12 @@ impl Authority {
         Ok(())
     }
 
-    pub(super) fn new_client_id(&self) -> ClientId {
-        ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.outside.entropy.uuid_v7(self.now()).simple()).as_str())
+    pub(super) fn new_client_id(&self, context: &Context) -> ClientId {
+        ClientId::from(format!("{CLIENT_ID_PREFIX}{}", self.new_id(context).simple()).as_str())
     }
 
-    pub(super) fn new_client_secret(&self) -> (Secret, SecretHash) {
-        let secret = keys::client_secret(self.random());
+    pub(super) fn new_client_secret(&self, context: &Context) -> (Secret, SecretHash) {
+        let secret = keys::client_secret(self.new_secret_octets(context));
         let hash = self.hasher.hash(secret.expose());
         (secret, hash)
     }

@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
 use tracing::warn;
+use uuid::Uuid;
 
 use super::{clock::Clock, entropy::Entropy};
 use crate::{
     domain::{Decider, Event, StreamId, Timestamp},
-    keys::VaultError,
+    keys::{Seed, VaultError},
     store::{Appended, EventStore, ExpectedRevision, NewEvent, Position, Revision, StoreError},
 };
 
@@ -32,17 +33,28 @@ pub struct Context {
     pub request_id: String,
     // 0: nothing was written; else the position + 1.
     written: AtomicU64,
+    seed: Option<Seed>,
 }
 
 impl Context {
     /// The context of one request.
     pub fn new(actor: impl Into<String>, request_id: impl Into<String>) -> Self {
-        Self { actor: actor.into(), request_id: request_id.into(), written: AtomicU64::new(0) }
+        Self { actor: actor.into(), request_id: request_id.into(), written: AtomicU64::new(0), seed: None }
     }
 
     /// The server itself acts, outside of any request.
     pub fn system() -> Self {
         Self::new("system", "")
+    }
+
+    /// The same context; ids and secrets are drawn from this seed.
+    pub(super) fn with_seed(self, seed: Seed) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
+    /// What ids and secrets are drawn from, if the request may be a repetition.
+    pub(super) fn seed(&self) -> Option<&Seed> {
+        self.seed.as_ref()
     }
 
     /// The position of the last event that was written in this context.
@@ -193,43 +205,85 @@ where
         stream: &StreamId,
         command: &D::Command,
     ) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
-        let executed = {
-            let _turn = self.turn(stream).lock().await;
-            self.decide_and_append(outside, context, stream, command).await?
-        };
-        if let Some(position) = context.position()
-            && !executed.events.is_empty()
-            && !outside.visibility.wait_until_visible(position).await
-        {
-            return Err(Trouble::NotVisible(position).into());
-        }
-        Ok(executed)
+        self.execute_as(outside, context, stream, command, None).await
     }
 
-    async fn decide_and_append(
+    /// Like [`Self::execute`], for the command that a request begins its work on this stream with, one that must not be
+    /// carried out again when the request is repeated under its idempotency key. A repetition finds the event by its id,
+    /// which no other request can give, and there is nothing to do; what is there without it is what it is for everybody.
+    pub async fn execute_once(
         &self,
         outside: &Outside,
         context: &Context,
         stream: &StreamId,
         command: &D::Command,
     ) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
+        let first_id = context.seed().map(|seed| seed.event_id(stream));
+        self.execute_as(outside, context, stream, command, first_id).await
+    }
+
+    /// Whether this request, or one that it repeats, began its work on the stream.
+    pub async fn was_begun_in(&self, outside: &Outside, context: &Context, stream: &StreamId) -> Result<bool, StoreError> {
+        let Some(seed) = context.seed() else { return Ok(false) };
+        Ok(find(outside, stream, seed.event_id(stream)).await?.is_some())
+    }
+
+    async fn execute_as(
+        &self,
+        outside: &Outside,
+        context: &Context,
+        stream: &StreamId,
+        command: &D::Command,
+        first_id: Option<Uuid>,
+    ) -> Result<Executed<D>, UseCaseError<D::Refusal>> {
+        let (executed, at) = {
+            let _turn = self.turn(stream).lock().await;
+            self.decide_and_append(outside, context, stream, command, first_id).await?
+        };
+        if let Some(position) = at {
+            context.wrote(position);
+            if !outside.visibility.wait_until_visible(position).await {
+                return Err(Trouble::NotVisible(position).into());
+            }
+        }
+        Ok(executed)
+    }
+
+    /// What came of the command, and where its last event stands if it has any, written now or by an earlier request.
+    async fn decide_and_append(
+        &self,
+        outside: &Outside,
+        context: &Context,
+        stream: &StreamId,
+        command: &D::Command,
+        first_id: Option<Uuid>,
+    ) -> Result<(Executed<D>, Option<Position>), UseCaseError<D::Refusal>> {
         for _ in 0..ATTEMPTS {
             let folded = self.fold(outside, stream).await?;
+            if let Some(id) = first_id
+                && folded.revision.is_some()
+                && let Some(position) = find(outside, stream, id).await?
+            {
+                return Ok((Executed { events: Vec::new(), state: folded.state }, Some(position)));
+            }
             let now = outside.clock.now();
             let events = D::decide(&folded.state, command, now).map_err(UseCaseError::Refused)?;
             if events.is_empty() {
-                return Ok(Executed { events, state: folded.state.clone() });
+                return Ok((Executed { events, state: folded.state.clone() }, None));
             }
-            match self.append(outside, context, stream, folded.revision, &events, now).await {
+            let mut new: Vec<_> = events.iter().map(|event| envelope(outside, context, event.clone().into(), now)).collect();
+            if let (Some(id), Some(first)) = (first_id, new.first_mut()) {
+                first.id = id;
+            }
+            match self.append(outside, stream, folded.revision, new).await {
                 Ok(appended) => {
-                    context.wrote(appended.position);
                     // A state is large where much has happened: it is taken out of the cache, changed and put back, and only
                     // copied when somebody else is reading it.
                     self.cache.remove(stream);
                     let before = Arc::unwrap_or_clone(folded.state);
                     let state = Arc::new(events.iter().fold(before, |state, event| D::evolve(state, event, now)));
                     self.cache.insert(stream.clone(), Folded { state: state.clone(), revision: Some(appended.revision) });
-                    return Ok(Executed { events, state });
+                    return Ok((Executed { events, state }, Some(appended.position)));
                 }
                 Err(StoreError::Conflict { .. }) => {
                     self.cache.remove(stream);
@@ -246,13 +300,10 @@ where
     async fn append(
         &self,
         outside: &Outside,
-        context: &Context,
         stream: &StreamId,
         read_at: Option<Revision>,
-        events: &[D::Event],
-        now: Timestamp,
+        new: Vec<NewEvent>,
     ) -> Result<Appended, StoreError> {
-        let new: Vec<NewEvent> = events.iter().map(|event| envelope(outside, context, event.clone().into(), now)).collect();
         let ids: Vec<_> = new.iter().map(|event| event.id).collect();
         let expected = read_at.map_or(ExpectedRevision::NoStream, ExpectedRevision::Exact);
         match outside.store.append(stream, expected, new).await {
@@ -294,6 +345,12 @@ where
         let turns = self.turns.len() as u64;
         &self.turns[usize::try_from(hasher.finish() % turns).unwrap_or_default()]
     }
+}
+
+/// Where the event of this id stands in the stream.
+async fn find(outside: &Outside, stream: &StreamId, id: Uuid) -> Result<Option<Position>, StoreError> {
+    let loaded = outside.store.load(stream, None).await?;
+    Ok(loaded.events.iter().find(|recorded| recorded.event.id == id).map(|recorded| recorded.position))
 }
 
 fn envelope(outside: &Outside, context: &Context, event: Event, now: Timestamp) -> NewEvent {

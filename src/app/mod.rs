@@ -9,6 +9,7 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod idempotency;
 pub mod initial_access_tokens;
 pub mod issue;
 pub mod recognise;
@@ -25,10 +26,11 @@ use crate::{
     domain::{
         Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
         client_assertion::ClientAssertionDecider, client_registration::ClientRegistrationDecider, grant::GrantDecider,
-        grant_reservation::GrantReservationDecider, initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider,
-        signing_key::SigningKeyDecider, subject::SubjectDecider,
+        grant_reservation::GrantReservationDecider, idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
+        subject::SubjectDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -76,6 +78,7 @@ pub struct Authority {
     outside: Outside,
     vault: Vault,
     hasher: SecretHasher,
+    seeds: SeedMaker,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     verifying_keys: VerifyingKeys,
@@ -88,8 +91,11 @@ pub struct Authority {
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
+    idempotency_keys: Streams<IdempotencyKeyDecider>,
     subjects: Streams<SubjectDecider>,
     client_assertions: Streams<ClientAssertionDecider>,
+    /// Held while signing keys are rotated: which there are is read before new ones are made.
+    rotating_keys: tokio::sync::Mutex<()>,
 }
 
 /// How many folded streams of a busy kind are kept in memory.
@@ -103,6 +109,7 @@ impl Authority {
             outside,
             vault,
             hasher: SecretHasher::new(master_key),
+            seeds: SeedMaker::new(master_key),
             codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
             verifying_keys: VerifyingKeys::default(),
@@ -115,8 +122,10 @@ impl Authority {
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
+            idempotency_keys: Streams::new(1_000),
             subjects: Streams::new(CACHED_STREAMS),
             client_assertions: Streams::new(1_000),
+            rotating_keys: tokio::sync::Mutex::new(()),
         }
     }
 

@@ -138,7 +138,7 @@ impl Authority {
             Admission::InitialAccessToken(token) => self.register_with_token(context, token, metadata).await,
             Admission::Open if metadata.is_public() => Ok(self.register_shared(context, metadata).await?),
             Admission::Open => {
-                let client_id = self.new_client_id();
+                let client_id = self.new_client_id(context);
                 let registered = self.register_as(context, &client_id, metadata, true).await?;
                 registered.ok_or_else(|| Trouble::Contended(client_id.stream()).into())
             }
@@ -213,7 +213,7 @@ impl Authority {
         metadata: ClientMetadata,
         manageable: bool,
     ) -> Result<Option<SelfRegistered>, Trouble> {
-        let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret()).unzip();
+        let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret(context)).unzip();
         let token = manageable.then(|| keys::registration_access_token(self.random()));
         let origin = Origin {
             registration: Registration::Dynamic,
@@ -242,7 +242,7 @@ impl Authority {
         for _ in 0..ATTEMPTS {
             let client_id = match self.unfinished_use(token).await? {
                 Some(client_id) => client_id,
-                None => self.new_client_id(),
+                None => self.new_client_id(context),
             };
             let command = InitialAccessTokenCommand::Use { client_id: client_id.clone() };
             let used = self.initial_access_tokens.execute(&self.outside, context, &token.stream(), &command).await;
@@ -256,7 +256,7 @@ impl Authority {
 
     /// The client that the token was used for last, if it never came to be.
     async fn unfinished_use(&self, token: InitialAccessTokenId) -> Result<Option<ClientId>, Trouble> {
-        let token = self.initial_access_tokens.load(&self.outside, &token.stream()).await?;
+        let token = self.initial_access_token(token).await?;
         let Some(client_id) = token.last_use() else { return Ok(None) };
         let client = self.client(client_id).await?;
         Ok((!client.is_registered() && !client.is_deleted()).then(|| client_id.clone()))
@@ -304,7 +304,7 @@ impl Authority {
     }
 
     async fn assign_client(&self, context: &Context, slot: &StreamId, replaces: Option<ClientId>) -> Result<ClientId, Trouble> {
-        let candidate = self.new_client_id();
+        let candidate = self.new_client_id(context);
         let command = AssignClient { candidate: candidate.clone(), replaces };
         match self.client_registrations.execute(&self.outside, context, slot, &command).await {
             Ok(executed) => Ok(executed.state.client_id().cloned().unwrap_or(candidate)),

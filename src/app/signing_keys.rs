@@ -9,7 +9,7 @@ use crate::{
         signing_key::{SigningKeyCommand, SigningKeyRefusal},
     },
     jose::{Algorithm, sign_jwt},
-    keys::{self, generate_signing_key},
+    keys::{self, Seed, SigningKeyEntry, generate_signing_key},
 };
 
 impl Authority {
@@ -26,6 +26,7 @@ impl Authority {
     /// Makes the next key of each algorithm and retires the present one. The next is published at once and signs after
     /// the publication lead; the present one stays published until the last token that it signed has expired.
     pub async fn rotate_signing_keys(&self, context: &Context) -> Result<Vec<String>, UseCaseError<SigningKeyRefusal>> {
+        let _alone = self.rotating_keys.lock().await;
         let mut made = Vec::new();
         for algorithm in Algorithm::ALL {
             made.push(self.rotate_signing_key(context, algorithm).await?);
@@ -35,6 +36,7 @@ impl Authority {
 
     /// Rotates the keys that are older than the rotation interval.
     pub async fn rotate_aged_signing_keys(&self, context: &Context) -> Result<Vec<String>, UseCaseError<SigningKeyRefusal>> {
+        let _alone = self.rotating_keys.lock().await;
         let mut made = Vec::new();
         for algorithm in Algorithm::ALL {
             let keys = self.key_directory.keys();
@@ -54,21 +56,40 @@ impl Authority {
     }
 
     async fn rotate_signing_key(&self, context: &Context, algorithm: Algorithm) -> Result<String, UseCaseError<SigningKeyRefusal>> {
-        let takes_over = self.now().plus(self.settings.key_publication_lead);
-        let present: Vec<String> = self
+        let begun = context.seed().map_or_else(|| self.now(), Seed::first_used_at);
+        let takes_over = begun.plus(self.settings.key_publication_lead);
+        let next = match self.signing_key_made_in(context, algorithm, takes_over).await? {
+            Some(kid) => kid,
+            None => self.generate_signing_key(context, algorithm, takes_over).await?,
+        };
+        let published_until = takes_over.plus(self.longest_token_lifetime());
+        // A repetition that comes late leaves to others what was made since.
+        let is_older = |key: &SigningKeyEntry| context.seed().is_none() || key.active_from < takes_over;
+        for SigningKeyEntry { kid, .. } in self
             .key_directory
             .keys()
             .iter()
-            .filter(|key| key.algorithm == algorithm && key.retired_at.is_none())
-            .map(|key| key.kid.clone())
-            .collect();
-        let next = self.generate_signing_key(context, algorithm, takes_over).await?;
-        let published_until = takes_over.plus(self.longest_token_lifetime());
-        for kid in present {
+            .filter(|key| key.algorithm == algorithm && key.retired_at.is_none() && key.kid != next && is_older(key))
+        {
             let command = SigningKeyCommand::Retire { at: takes_over, published_until };
-            self.signing_keys.execute(&self.outside, context, &stream_of(&kid), &command).await?;
+            self.signing_keys.execute(&self.outside, context, &stream_of(kid), &command).await?;
         }
         Ok(next)
+    }
+
+    /// The key that an earlier try of this request made. A key pair can't be drawn from a seed: it is known by its event.
+    async fn signing_key_made_in(
+        &self,
+        context: &Context,
+        algorithm: Algorithm,
+        active_from: Timestamp,
+    ) -> Result<Option<String>, Trouble> {
+        for key in self.key_directory.keys().iter().filter(|key| key.algorithm == algorithm && key.active_from == active_from) {
+            if self.signing_keys.was_begun_in(&self.outside, context, &stream_of(&key.kid)).await? {
+                return Ok(Some(key.kid.clone()));
+            }
+        }
+        Ok(None)
     }
 
     async fn generate_signing_key(
@@ -86,7 +107,7 @@ impl Authority {
         // The private half is durable before anybody learns of the key.
         self.vault.keep_signing_key(&kid, algorithm, &key).await?;
         let command = SigningKeyCommand::Generate { algorithm, public_jwk: key.public_jwk().to_value(), active_from };
-        self.signing_keys.execute(&self.outside, context, &stream_of(&kid), &command).await?;
+        self.signing_keys.execute_once(&self.outside, context, &stream_of(&kid), &command).await?;
         Ok(kid)
     }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
-    initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
+    idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
+    signing_key::SigningKeyEvent, subject::SubjectEvent,
 };
 
 /// An event of any stream.
@@ -31,6 +32,8 @@ pub enum Event {
     SigningKey(SigningKeyEvent),
     /// Of an API key.
     ApiKey(ApiKeyEvent),
+    /// Of an idempotency key.
+    IdempotencyKey(IdempotencyKeyEvent),
     /// Of a subject.
     Subject(SubjectEvent),
     /// Of a client assertion.
@@ -123,6 +126,7 @@ catalog! {
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
+    IdempotencyKey: IdempotencyKeyEvent,
     Subject: SubjectEvent,
     ClientAssertion: ClientAssertionEvent,
 }

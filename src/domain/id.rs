@@ -110,6 +110,8 @@ pub enum StreamKind {
     SigningKey,
     /// An API key.
     ApiKey,
+    /// An idempotency key that was used.
+    IdempotencyKey,
     /// A person.
     Subject,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
@@ -128,6 +130,7 @@ impl StreamKind {
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
+        Self::IdempotencyKey,
         Self::Subject,
         Self::ClientAssertion,
     ];
@@ -144,6 +147,7 @@ impl StreamKind {
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
+            Self::IdempotencyKey => "idempotency_key",
             Self::Subject => "subject",
             Self::ClientAssertion => "client_assertion",
         }

@@ -12,6 +12,7 @@ pub mod client_registration;
 pub mod grant;
 pub mod grant_reservation;
 pub mod id;
+pub mod idempotency_key;
 pub mod initial_access_token;
 pub mod machine_token;
 pub mod sealed;

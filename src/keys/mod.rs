@@ -4,6 +4,7 @@ mod generate;
 mod master_key;
 mod seal;
 mod secret_hash;
+mod seed;
 mod signing;
 mod token;
 mod vault;
@@ -11,6 +12,7 @@ mod vault;
 pub use generate::{GenerateError, generate_signing_key};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use secret_hash::{SecretHash, SecretHasher};
+pub use seed::{Seed, SeedMaker};
 pub use signing::{KeyDirectory, SigningKeyEntry, VerifyingKeys, jwk_set, published_at, signs_at, verifying};
 pub use token::{
     AccessTokenRef, CodeRef, RefreshTokenRef, Secret, TokenCodec, api_key, client_secret, initial_access_token, parse_api_key,

@@ -7,6 +7,7 @@ pub mod client_authentication;
 pub mod client_id;
 pub mod client_metadata;
 mod client_metadata_rules;
+pub mod idempotency_key;
 pub mod json;
 pub mod oauth_error;
 pub mod params;
@@ -29,6 +30,7 @@ pub use client_id::parse_client_id;
 pub use client_metadata::{
     AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientMetadataInput, ClientType, GrantType, MetadataProblem,
 };
+pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use json::{StrictJsonError, from_strict, parse_strict};
 pub use oauth_error::{OAuthError, OAuthErrorCode};
 pub use params::{Params, ParamsError};

@@ -36,7 +36,7 @@ pub fn read_self_description(said: &Map<String, Value>, registrable: SelfRegistr
     let input = ClientMetadataInput {
         client_type: Some(ClientType::ThirdParty),
         token_endpoint_auth_method: Some(method),
-        client_name: reader.text("client_name").or_else(|| name_of(&redirect_uris)),
+        client_name: Some(reader.text("client_name").unwrap_or_else(|| name_of(&redirect_uris))),
         client_uri: reader.text("client_uri"),
         logo_uri: reader.text("logo_uri"),
         policy_uri: reader.text("policy_uri"),
@@ -63,10 +63,10 @@ pub fn read_self_description(said: &Map<String, Value>, registrable: SelfRegistr
 }
 
 /// What to call a client that does not say: where it sends browsers, which is true whatever it says.
-fn name_of(redirect_uris: &[String]) -> Option<String> {
+fn name_of(redirect_uris: &[String]) -> String {
     let first = redirect_uris.first().and_then(|uri| RedirectUri::parse(uri).ok());
     // A description without a redirect URI is refused for that, not for the name.
-    Some(first.map_or_else(|| "unnamed".to_owned(), |uri| uri.host_for_display()))
+    first.map_or_else(|| "unnamed".to_owned(), |uri| uri.host_for_display())
 }
 
 struct Reader<'a> {

@@ -26,6 +26,8 @@ struct Log {
     events: Vec<Arc<Recorded>>,
     streams: HashMap<StreamId, Vec<Arc<Recorded>>>,
     unavailable: bool,
+    /// How many more appends succeed; None: all of them.
+    appends_left: Option<usize>,
 }
 
 impl Default for MemoryStore {
@@ -45,6 +47,11 @@ impl MemoryStore {
         self.log().unavailable = !available;
         // Followers are woken, so that they end.
         self.head.send_modify(|_| ());
+    }
+
+    /// Lets so many appends succeed and no more, as if the process ended after them; None lets all succeed again.
+    pub fn allow_appends(&self, appends: Option<usize>) {
+        self.log().appends_left = appends;
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -103,7 +110,11 @@ impl EventStore for MemoryStore {
             return Err(StoreError::empty_batch());
         }
         let mut log = self.available()?;
+        if log.appends_left == Some(0) {
+            return Err(StoreError::Unavailable("it was taken away".into()));
+        }
         let appended = log.append(stream, expected, events)?;
+        log.appends_left = log.appends_left.map(|left| left - 1);
         let head = log.events.len();
         drop(log);
         self.head.send_if_modified(|seen| std::mem::replace(seen, head.max(*seen)) < head);

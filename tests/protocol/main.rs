@@ -10,6 +10,7 @@ mod flow;
 mod grants;
 mod hosted_authorization;
 mod id_token;
+mod idempotency;
 mod introspection;
 mod jwks;
 mod metadata;

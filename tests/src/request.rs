@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use futures::TryStreamExt;
+use grantlog_core::store::{EventStore, Recorded};
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -55,6 +59,11 @@ impl TestServer {
         let request = http::Request::builder().method(method).uri(path);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.send(request.body(body.into()).expect("a request")).await
+    }
+
+    /// Everything that is in the log.
+    pub async fn events(&self) -> Vec<Arc<Recorded>> {
+        self.store.read_all(None).try_collect().await.expect("the log can be read")
     }
 
     /// Calls the JSON API as an administrator.

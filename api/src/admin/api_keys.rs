@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -67,10 +68,10 @@ pub struct ApiKeys {
 }
 
 impl ApiKey {
-    fn of(view: &ApiKeyView, api_key: Option<String>) -> Self {
+    fn of(view: &ApiKeyView) -> Self {
         Self {
             id: view.id.to_string(),
-            api_key,
+            api_key: None,
             name: view.name.clone(),
             role: view.role,
             audience: view.audience.clone(),
@@ -80,7 +81,7 @@ impl ApiKey {
 }
 
 /// Create an API key.
-#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "API keys", operation_id = "createApiKey", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = CreateApiKey, example = json!({"name": "notes API", "role": "resource_server", "audience": "https://api.example.com"})),
     responses((status = 201, description = "The key: shown this once.", body = ApiKey), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
@@ -98,11 +99,19 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
         }
         _ => {}
     }
-    let context = acting_as(&key, &request);
-    let (id, api_key) = app.authority.create_api_key(&context, &input.name, input.role, input.audience).await.map_err(refused)?;
-    let view =
-        app.live.api_keys().into_iter().find(|view| view.id == id).ok_or_else(|| Problem::not_found("The API key was revoked at once."))?;
-    Ok(positioned(reply::created(&ApiKey::of(&view, Some(api_key.expose().to_owned()))), &context))
+    let context = app.acting_once(&key, &request, "createApiKey").await?;
+    let CreateApiKey { name, role, audience } = input;
+    let (id, api_key) = app.authority.create_api_key(&context, &name, role, audience.clone()).await.map_err(refused)?;
+    let created_at = app.authority.api_key(id).await.map_err(unavailable)?.created_at().unwrap_or_else(|| app.authority.now());
+    let created = ApiKey {
+        id: id.to_string(),
+        api_key: Some(api_key.expose().to_owned()),
+        name,
+        role,
+        audience,
+        created_at: created_at.to_rfc3339(),
+    };
+    Ok(positioned(reply::created(&created), &context))
 }
 
 /// List API keys.
@@ -111,7 +120,7 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
-    Ok(reply::ok(&ApiKeys { api_keys: app.live.api_keys().iter().map(|view| ApiKey::of(view, None)).collect() }))
+    Ok(reply::ok(&ApiKeys { api_keys: app.live.api_keys().iter().map(|view| ApiKey::of(view)).collect() }))
 }
 
 /// Revoke an API key.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use grantlog_core::{
-    app::UseCaseError,
+    app::{UseCaseError, clients::RegisteredClient},
     domain::{
         ClientId, Timestamp,
         client::{ClientRefusal, Registration},
@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, PageQuery, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -100,10 +101,26 @@ pub struct NewClientSecret {
 }
 
 impl Client {
-    fn of(view: &ClientView, client_secret: Option<String>) -> Self {
+    /// As it was when it was registered, whatever has happened to it since.
+    fn registered(registered: RegisteredClient, metadata: ClientMetadata) -> Self {
+        Self {
+            client_id: registered.client_id.to_string(),
+            client_secret: registered.secret.map(|secret| secret.expose().to_owned()),
+            state: ClientState::Active,
+            secret_rotation_underway: false,
+            registered_at: registered.registered_at.to_rfc3339(),
+            registration: Registration::Administrator,
+            verified: true,
+            lease_until: None,
+            used: None,
+            metadata,
+        }
+    }
+
+    fn of(view: &ClientView) -> Self {
         Self {
             client_id: view.client_id.to_string(),
-            client_secret,
+            client_secret: None,
             state: if view.suspended { ClientState::Suspended } else { ClientState::Active },
             secret_rotation_underway: view.has_next_secret,
             registered_at: view.registered_at.to_rfc3339(),
@@ -117,7 +134,7 @@ impl Client {
 }
 
 /// Register a client.
-#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "clients", operation_id = "registerClient", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = ClientMetadataInput, example = json!({"client_name": "Weather by Mail", "redirect_uris": ["https://weather.example.com/callback"], "scope": "openid email offline_access"})),
     responses(
         (status = 201, description = "The client, with its secret if it has one: shown this once.", body = Client),
@@ -127,11 +144,9 @@ impl Client {
 pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let metadata = metadata(&request)?;
-    let context = acting_as(&key, &request);
-    let registered = app.authority.register_client(&context, metadata).await.map_err(refused)?;
-    let view = find(&app, &registered.client_id)?;
-    let secret = registered.secret.map(|secret| secret.expose().to_owned());
-    Ok(positioned(reply::created(&Client::of(&view, secret)), &context))
+    let context = app.acting_once(&key, &request, "registerClient").await?;
+    let registered = app.authority.register_client(&context, metadata.clone()).await.map_err(refused)?;
+    Ok(positioned(reply::created(&Client::registered(registered, metadata)), &context))
 }
 
 /// List clients.
@@ -147,7 +162,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
         .live
         .clients(cursor.as_deref(), limit, registration, app.authority.now())
         .map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
-    let clients = page.clients.iter().map(|view| Client::of(view, None)).collect();
+    let clients = page.clients.iter().map(|view| Client::of(view)).collect();
     Ok(reply::ok(&ClientPage { clients, next_cursor: page.next }))
 }
 
@@ -157,7 +172,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
-    Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request)?)?, None)))
+    Ok(reply::ok(&Client::of(&*find(&app, &client_id(&request)?)?)))
 }
 
 /// Replace what is registered about a client.
@@ -172,7 +187,7 @@ pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
     let metadata = metadata(&request)?;
     let context = acting_as(&key, &request);
     app.authority.update_client(&context, &id, metadata).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 /// Delete a client for good, with everything it holds.
@@ -192,7 +207,7 @@ pub async fn suspend(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.suspend_client(&context, &id).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 /// End a client's suspension.
@@ -202,16 +217,17 @@ pub async fn resume(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.resume_client(&context, &id).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 /// Start to rotate a client's secret: the new one is good beside the present one.
-#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id.")),
+#[utoipa::path(post, path = SECRET_ROTATION, tag = "clients", operation_id = "startClientSecretRotation", security(("ApiKey" = ["admin"])), params(("client_id" = String, Path, description = "The client's id."), IdempotencyKeyHeader),
     responses((status = 201, description = "The new secret: shown this once.", body = NewClientSecret), (status = 409, description = "A rotation is under way, or the client has no secret.", body = ProblemBody), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn start_secret_rotation(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let context = acting_as(&key, &request);
-    let secret = app.authority.start_client_secret_rotation(&context, &client_id(&request)?).await.map_err(refused)?;
+    let id = client_id(&request)?;
+    let context = app.acting_once(&key, &request, "startClientSecretRotation").await?;
+    let secret = app.authority.start_client_secret_rotation(&context, &id).await.map_err(refused)?;
     Ok(positioned(reply::created(&NewClientSecret { client_secret: secret.expose().to_owned() }), &context))
 }
 
@@ -244,7 +260,7 @@ pub async fn verify(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.verify_client(&context, &id).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 /// Vouch for a client no more.
@@ -254,7 +270,7 @@ pub async fn withdraw_verification(app: App, request: Request) -> Result<Respons
     let key = app.require_role(&request, &ADMIN).await?;
     let (id, context) = (client_id(&request)?, acting_as(&key, &request));
     app.authority.withdraw_client_verification(&context, &id).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&Client::of(&*find(&app, &id)?)), &context))
 }
 
 fn registration(request: &Request) -> Result<Option<Registration>, Problem> {

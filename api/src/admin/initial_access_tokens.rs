@@ -2,7 +2,7 @@
 
 use grantlog_core::{
     app::UseCaseError,
-    domain::{InitialAccessTokenId, Seconds, initial_access_token::InitialAccessTokenRefusal},
+    domain::{InitialAccessTokenId, Seconds, Timestamp, initial_access_token::InitialAccessTokenRefusal},
 };
 use grantlog_projections::live::InitialAccessTokenView;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -71,10 +72,10 @@ pub struct InitialAccessTokens {
 }
 
 impl InitialAccessToken {
-    fn of(view: &InitialAccessTokenView, token: Option<String>) -> Self {
+    fn of(view: &InitialAccessTokenView) -> Self {
         Self {
             id: view.id.to_string(),
-            initial_access_token: token,
+            initial_access_token: None,
             name: view.name.clone(),
             max_uses: view.max_uses,
             uses: view.uses,
@@ -85,7 +86,7 @@ impl InitialAccessToken {
 }
 
 /// Create an initial access token: who has it can register clients.
-#[utoipa::path(post, path = COLLECTION, tag = "registration", operation_id = "createInitialAccessToken", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "registration", operation_id = "createInitialAccessToken", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = CreateInitialAccessToken, example = json!({"name": "partners", "expires_in": 86400, "max_uses": 20})),
     responses((status = 201, description = "The initial access token: shown this once.", body = InitialAccessToken), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
@@ -103,12 +104,20 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     if !(1..=MOST_USES).contains(&max_uses) {
         return Err(Problem::invalid_field("max_uses", format!("It must be between 1 and {MOST_USES}.")));
     }
-    let context = acting_as(&key, &request);
+    let context = app.acting_once(&key, &request, "createInitialAccessToken").await?;
     let created = app.authority.create_initial_access_token(&context, name, Seconds(lifetime), max_uses).await;
     let (id, token) = created.map_err(refused)?;
-    let view = app.live.initial_access_tokens().into_iter().find(|view| view.id == id);
-    let view = view.ok_or_else(|| Problem::internal("an initial access token that was just created is not visible"))?;
-    Ok(positioned(reply::created(&InitialAccessToken::of(&view, Some(token.expose().to_owned()))), &context))
+    let recorded = app.authority.initial_access_token(id).await.map_err(unavailable)?;
+    let created = InitialAccessToken {
+        id: id.to_string(),
+        initial_access_token: Some(token.expose().to_owned()),
+        name: name.to_owned(),
+        max_uses,
+        uses: 0,
+        created_at: recorded.created_at().map(Timestamp::to_rfc3339).unwrap_or_default(),
+        expires_at: recorded.expires_at().map(Timestamp::to_rfc3339).unwrap_or_default(),
+    };
+    Ok(positioned(reply::created(&created), &context))
 }
 
 /// List the initial access tokens that are not revoked, without the tokens themselves.
@@ -118,7 +127,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let tokens = app.live.initial_access_tokens();
-    Ok(reply::ok(&InitialAccessTokens { initial_access_tokens: tokens.iter().map(|view| InitialAccessToken::of(view, None)).collect() }))
+    Ok(reply::ok(&InitialAccessTokens { initial_access_tokens: tokens.iter().map(|view| InitialAccessToken::of(view)).collect() }))
 }
 
 /// Revoke an initial access token. The clients that were registered with it stay.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, READERS};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
@@ -73,11 +74,11 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 ///
 /// The next key of each algorithm is published at once and signs after the publication lead. The present one stays
 /// published until the last token that it signed has expired.
-#[utoipa::path(post, path = ROTATE, tag = "signing keys", operation_id = "rotateSigningKeys", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = ROTATE, tag = "signing keys", operation_id = "rotateSigningKeys", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     responses((status = 201, description = "The keys.", body = SigningKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn rotate(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
-    let context = acting_as(&key, &request);
+    let context = app.acting_once(&key, &request, "rotateSigningKeys").await?;
     match app.authority.rotate_signing_keys(&context).await {
         Ok(_) => Ok(positioned(reply::created(&all(&app)), &context)),
         Err(UseCaseError::Trouble(trouble)) => Err(unavailable(trouble)),

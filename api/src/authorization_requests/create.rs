@@ -13,7 +13,8 @@ use super::{
     subject::{Subject, check_browser_binding},
 };
 use crate::{
-    app::{App, acting_as, positioned, unavailable},
+    app::{App, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody},
     reply::{self, Response},
     request::Request,
@@ -44,7 +45,7 @@ pub struct CreateAuthorizationRequest {
 ///
 /// Pass the query that a client sent to your authorization endpoint. The answer says what your page has to do next. A
 /// request that is not valid is answered with 200 and `state: rejected`; nothing is recorded then.
-#[utoipa::path(post, path = CREATE, tag = "authorization requests", operation_id = "createAuthorizationRequest",
+#[utoipa::path(post, path = CREATE, tag = "authorization requests", operation_id = "createAuthorizationRequest", params(IdempotencyKeyHeader),
     request_body(content = CreateAuthorizationRequest, example = json!({
         "query": "response_type=code&client_id=client_01932d5e7c1a7e31b7a80f6c3d2a9b10&redirect_uri=https%3A%2F%2Fweather.example.com%2Fcallback&scope=openid%20email&state=af0ifjsldkj&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
         "browser_binding": "s3ss10n-3f6c"})),
@@ -57,9 +58,9 @@ pub struct CreateAuthorizationRequest {
 pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ROLES).await?;
     let input: CreateAuthorizationRequest = request.json()?;
-    let context = acting_as(&key, &request);
     let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
     check_browser_binding(input.browser_binding.as_deref())?;
+    let context = app.acting_once(&key, &request, "createAuthorizationRequest").await?;
     let entry = Entry::Headless { browser_binding: input.browser_binding, subject };
     match app.authority.start_authorization(&context, input.query.as_bytes(), entry).await {
         Ok(view) => Ok(positioned(reply::created(&AuthorizationRequest::of(&app, &view)), &context)),

@@ -5,7 +5,7 @@ use grantlog_core::{
         Context, UseCaseError,
         register_itself::{Admission, RegistrationRefusal, SelfRegistered},
     },
-    domain::{ClientId, Seconds, client::Client},
+    domain::{ClientId, Seconds, Timestamp, client::Client},
     jose::Algorithm,
     protocol::{BearerToken, ClientAuthenticationMethod, ClientMetadata, GrantType, MetadataProblem, RedirectUri, Scope, parse_strict},
 };
@@ -144,7 +144,7 @@ impl ClientInformation {
         let metadata = metadata.clone();
         Self {
             client_id: client_id.to_string(),
-            client_id_issued_at: client.registered_at().map_or(0, |at| at.as_seconds()),
+            client_id_issued_at: client.registered_at().map_or(0, Timestamp::as_seconds),
             client_secret: None,
             client_secret_expires_at: None,
             registration_client_uri: token.as_ref().map(|_| format!("{}{PATH}/{client_id}", app.issuer())),

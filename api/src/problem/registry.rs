@@ -68,6 +68,8 @@ problem_codes! {
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
     InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "The client's metadata is not acceptable"
         "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
+    IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key means another request"
+        "The header `Idempotency-Key` has a key that the caller used for another operation or another body less than a day ago. A new request needs a new key.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"
         "The caller exceeds its rate. Wait as long as `Retry-After` says; `RateLimit-Policy` tells the rate.";
     Internal "internal" INTERNAL_SERVER_ERROR "A bug in grantlog"

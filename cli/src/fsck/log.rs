@@ -7,8 +7,9 @@ use grantlog_core::{
     domain::{
         Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
         client::ClientDecider, client_assertion::ClientAssertionDecider, client_registration::ClientRegistrationDecider,
-        grant::GrantDecider, grant_reservation::GrantReservationDecider, initial_access_token::InitialAccessTokenDecider,
-        machine_token::MachineTokenDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        grant::GrantDecider, grant_reservation::GrantReservationDecider, idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
+        subject::SubjectDecider,
     },
     store::{EventStore, Position, Recorded, StoreError},
 };
@@ -124,6 +125,7 @@ fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
         StreamKind::MachineToken => fold_with::<MachineTokenDecider>(events),
         StreamKind::SigningKey => fold_with::<SigningKeyDecider>(events),
         StreamKind::ApiKey => fold_with::<ApiKeyDecider>(events),
+        StreamKind::IdempotencyKey => fold_with::<IdempotencyKeyDecider>(events),
         StreamKind::Subject => fold_with::<SubjectDecider>(events),
         StreamKind::ClientAssertion => fold_with::<ClientAssertionDecider>(events),
     }

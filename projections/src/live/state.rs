@@ -60,6 +60,7 @@ impl Content {
             StreamKind::Authorization
             | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
             | StreamKind::Subject
             | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
@@ -167,6 +168,7 @@ impl State {
             Event::Authorization(_)
             | Event::ClientRegistration(_)
             | Event::GrantReservation(_)
+            | Event::IdempotencyKey(_)
             | Event::Subject(_)
             | Event::ClientAssertion(_) => {}
         }
@@ -190,6 +192,7 @@ impl State {
             StreamKind::Authorization
             | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
+            | StreamKind::IdempotencyKey
             | StreamKind::Subject
             | StreamKind::ClientAssertion => {}
         }

@@ -111,6 +111,11 @@ impl Authorization {
         self.decision.is_none() && self.expires_at().is_some_and(|end| now >= end)
     }
 
+    /// Whether nobody decided, and there is time to.
+    pub fn can_be_decided(&self, now: Timestamp) -> bool {
+        self.decision.is_none() && !self.is_expired(now)
+    }
+
     pub(super) fn request(&self) -> Option<&Request> {
         self.request.as_ref()
     }

@@ -97,6 +97,14 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::SigningKey, "signing_key.revoked", "It is neither used nor published any more, and what it signed is void."),
     begins(StreamKind::ApiKey, "api_key.created", "The API key exists."),
     follows(StreamKind::ApiKey, "api_key.revoked", "It is good for nothing any more."),
+    // Used anew after it has expired.
+    EventType {
+        stream: StreamKind::IdempotencyKey,
+        name: "idempotency_key.used",
+        place: PlaceInStream::Any,
+        since: "0.1.0",
+        meaning: "A request came with this key, and for a day the key means this request.",
+    },
     begins(StreamKind::Subject, "subject.registered", "The person was attested for the first time."),
     begins(StreamKind::ClientAssertion, "client_assertion.used", "A client assertion authenticated its client, and can't do so again."),
 ];

@@ -49,6 +49,7 @@ macro_rules! wire_names {
     (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
+    (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
@@ -112,6 +113,9 @@ wire_names! {
     ApiKey {
         Created => "api_key.created",
         Revoked => "api_key.revoked",
+    },
+    IdempotencyKey {
+        Used => "idempotency_key.used",
     },
     Subject {
         Registered => "subject.registered",
@@ -457,6 +461,15 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("api_key/created.consent", created(Role::Consent, None).into()),
         ("api_key/created.auditor", created(Role::Auditor, None).into()),
         ("api_key/revoked", ApiKeyEvent::Revoked {}.into()),
+        (
+            "idempotency_key/used",
+            IdempotencyKeyEvent::Used {
+                operation: "registerClient".to_owned(),
+                request_hash: "jZae727K08KaOmKSgOaGzww_XVqGr_PKEgIMkjrcbJI".to_owned(),
+                expires_at: LATER,
+            }
+            .into(),
+        ),
         ("subject/registered", SubjectEvent::Registered {}.into()),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]

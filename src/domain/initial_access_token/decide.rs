@@ -79,7 +79,7 @@ impl Decider for InitialAccessTokenDecider {
         }
     }
 
-    fn evolve(token: InitialAccessToken, event: &InitialAccessTokenEvent, _: Timestamp) -> InitialAccessToken {
-        token.evolve(event)
+    fn evolve(token: InitialAccessToken, event: &InitialAccessTokenEvent, at: Timestamp) -> InitialAccessToken {
+        token.evolve(event, at)
     }
 }

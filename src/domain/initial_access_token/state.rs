@@ -17,6 +17,7 @@ pub struct InitialAccessToken {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Created {
+    at: Timestamp,
     expires_at: Timestamp,
     max_uses: u32,
     secret: SecretHash,
@@ -53,15 +54,25 @@ impl InitialAccessToken {
         self.last_use.as_ref()
     }
 
+    /// When it was created.
+    pub fn created_at(&self) -> Option<Timestamp> {
+        self.created.as_ref().map(|created| created.at)
+    }
+
+    /// Until when it is good.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.created.as_ref().map(|created| created.expires_at)
+    }
+
     /// What is kept of its secret half.
     pub fn secret(&self) -> Option<&SecretHash> {
         self.created.as_ref().map(|created| &created.secret)
     }
 
-    pub(super) fn evolve(mut self, event: &InitialAccessTokenEvent) -> Self {
+    pub(super) fn evolve(mut self, event: &InitialAccessTokenEvent, at: Timestamp) -> Self {
         match event {
             InitialAccessTokenEvent::Created { expires_at, max_uses, secret, name: _ } => {
-                self.created = Some(Created { expires_at: *expires_at, max_uses: *max_uses, secret: secret.clone() });
+                self.created = Some(Created { at, expires_at: *expires_at, max_uses: *max_uses, secret: secret.clone() });
             }
             InitialAccessTokenEvent::Used { client_id } => {
                 self.used_for.insert(client_id.clone());
