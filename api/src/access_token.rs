@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use grantlog_core::{
+    app::custom_claims::{ClaimFacts, SubjectFacts},
     domain::{ClientId, OrganizationId, Sealed, SubjectId, Timestamp, authorization::Authentication},
     keys::AccessTokenRef,
     protocol::Scope,
@@ -28,8 +29,25 @@ pub struct LiveAccessToken {
     pub expires_at: Timestamp,
     /// How and when the subject was authenticated.
     pub authentication: Option<Arc<Authentication>>,
+    /// The roles of the subject.
+    pub roles: Arc<[String]>,
     /// What was attested about the subject, sealed.
     pub claims: Option<Arc<Sealed>>,
+}
+
+impl LiveAccessToken {
+    /// What templates of custom claims can name; `sub` is the application's id of the subject.
+    pub fn claim_facts<'a>(&'a self, sub: &'a str, client_name: &'a str) -> ClaimFacts<'a> {
+        let subject = SubjectFacts { id: sub, roles: &self.roles, claims: self.claims.as_deref() };
+        ClaimFacts {
+            subject: self.subject.map(|_| subject),
+            organization_id: self.organization_id.as_ref(),
+            client_id: &self.client_id,
+            client_name,
+            scope: &self.scope,
+            authentication: self.authentication.as_deref(),
+        }
+    }
 }
 
 impl Inner {
@@ -58,6 +76,7 @@ impl Inner {
             audience,
             expires_at: live.expires_at,
             authentication: live.authentication,
+            roles: live.roles,
             claims: live.claims,
         })
     }

@@ -4,11 +4,14 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, initial_access_tokens, signing_keys},
+    admin::{api_keys, clients, grants, initial_access_tokens, organizations, resource_servers, signing_keys, subjects, trusted_issuers},
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
-    oauth::{authorization, authorization_response, introspection, metadata, registration, registration_management, revocation, token},
+    oauth::{
+        authorization, authorization_response, introspection, metadata, protected_resource, registration, registration_management,
+        revocation, token,
+    },
     oidc::{jwks, userinfo},
     openapi,
     routes::{Route, Table},
@@ -37,8 +40,17 @@ use crate::{
         registration_management::delete,
         metadata::oauth_metadata,
         metadata::openid_configuration,
+        protected_resource::protected_resource,
         grants::list,
         grants::revoke,
+        subjects::revoke_all_grants,
+        subjects::end_sessions,
+        subjects::leave_organization,
+        organizations::read_policy,
+        organizations::set_policy,
+        organizations::list,
+        organizations::read,
+        organizations::disconnect,
         clients::register,
         clients::list,
         clients::read,
@@ -54,6 +66,17 @@ use crate::{
         initial_access_tokens::create,
         initial_access_tokens::list,
         initial_access_tokens::revoke,
+        resource_servers::register,
+        resource_servers::list,
+        resource_servers::read,
+        resource_servers::update,
+        resource_servers::delete,
+        resource_servers::create_credentials,
+        trusted_issuers::register,
+        trusted_issuers::list,
+        trusted_issuers::read,
+        trusted_issuers::update,
+        trusted_issuers::delete,
         api_keys::create,
         api_keys::list,
         api_keys::revoke,
@@ -80,10 +103,10 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::POST, userinfo::PATH, userinfo::userinfo_by_post).oauth().cors())
         .with(Route::new(Method::GET, jwks::PATH, jwks::jwks).cors())
         .with(Route::new(Method::POST, revocation::PATH, revocation::revoke).oauth().cors().unlimited())
-        .with(Route::new(Method::POST, create::CREATE, create::create).unlimited())
-        .with(Route::new(Method::GET, read::READ, read::read).unlimited())
-        .with(Route::new(Method::PUT, subject::ATTEST, subject::attest).unlimited())
-        .with(Route::new(Method::POST, decide::DECISION, decide::decide).unlimited())
+        .with(Route::new(Method::POST, create::CREATE, create::create).cors_for(is_page).unlimited())
+        .with(Route::new(Method::GET, read::READ, read::read).cors_for(is_page).unlimited())
+        .with(Route::new(Method::PUT, subject::ATTEST, subject::attest).cors_for(is_page).unlimited())
+        .with(Route::new(Method::POST, decide::DECISION, decide::decide).cors_for(is_page).unlimited())
         .route(Method::GET, authorization::PATH, authorization::authorize)
         .route(Method::POST, authorization::PATH, authorization::authorize_by_post)
         .route(Method::GET, authorization_response::PATH, authorization_response::respond)
@@ -93,8 +116,17 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::DELETE, registration_management::PATH, registration_management::delete).oauth().cors())
         .with(Route::new(Method::GET, metadata::OAUTH, metadata::oauth_metadata).cors())
         .with(Route::new(Method::GET, metadata::OIDC, metadata::openid_configuration).cors())
+        .with(Route::new(Method::GET, protected_resource::PATH, protected_resource::protected_resource).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
+        .with(Route::new(Method::DELETE, grants::COLLECTION, subjects::revoke_all_grants).unlimited())
+        .with(Route::new(Method::DELETE, subjects::SESSIONS, subjects::end_sessions).unlimited())
+        .with(Route::new(Method::DELETE, subjects::MEMBERSHIP, subjects::leave_organization).unlimited())
+        .with(Route::new(Method::GET, organizations::POLICY, organizations::read_policy).unlimited())
+        .with(Route::new(Method::PUT, organizations::POLICY, organizations::set_policy).unlimited())
+        .with(Route::new(Method::GET, organizations::COLLECTION, organizations::list).unlimited())
+        .with(Route::new(Method::GET, organizations::ITEM, organizations::read).unlimited())
+        .with(Route::new(Method::DELETE, organizations::ITEM, organizations::disconnect).unlimited())
         .route(Method::POST, clients::COLLECTION, clients::register)
         .route(Method::GET, clients::COLLECTION, clients::list)
         .route(Method::GET, clients::ITEM, clients::read)
@@ -110,6 +142,17 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::POST, initial_access_tokens::COLLECTION, initial_access_tokens::create)
         .route(Method::GET, initial_access_tokens::COLLECTION, initial_access_tokens::list)
         .route(Method::DELETE, initial_access_tokens::ITEM, initial_access_tokens::revoke)
+        .route(Method::POST, resource_servers::COLLECTION, resource_servers::register)
+        .route(Method::GET, resource_servers::COLLECTION, resource_servers::list)
+        .route(Method::GET, resource_servers::ITEM, resource_servers::read)
+        .route(Method::PUT, resource_servers::ITEM, resource_servers::update)
+        .route(Method::DELETE, resource_servers::ITEM, resource_servers::delete)
+        .route(Method::POST, resource_servers::CREDENTIALS, resource_servers::create_credentials)
+        .route(Method::POST, trusted_issuers::COLLECTION, trusted_issuers::register)
+        .route(Method::GET, trusted_issuers::COLLECTION, trusted_issuers::list)
+        .route(Method::GET, trusted_issuers::ITEM, trusted_issuers::read)
+        .route(Method::PUT, trusted_issuers::ITEM, trusted_issuers::update)
+        .route(Method::DELETE, trusted_issuers::ITEM, trusted_issuers::delete)
         .route(Method::POST, api_keys::COLLECTION, api_keys::create)
         .route(Method::GET, api_keys::COLLECTION, api_keys::list)
         .route(Method::DELETE, api_keys::ITEM, api_keys::revoke)
@@ -126,6 +169,11 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
 pub fn site(app: App, metrics: Metrics, options: SiteOptions) -> Result<Site, serde_json::Error> {
     let base_path = issuer_path(app.issuer()).into();
     Ok(table(app.issuer(), metrics)?.into_site(app, SiteOptions { base_path, ..options }))
+}
+
+/// Whether pages of this origin may call what is for pages.
+fn is_page(app: &App, origin: &str) -> bool {
+    app.live.is_registered_origin(origin)
 }
 
 /// The path of the issuer identifier, without a slash at its end: empty, or `/tenant`.

@@ -49,7 +49,9 @@ const DOCS_FILE: &str = "/docs/{file}";
         (name = "grants", description = "What people allow clients"),
         (name = "clients", description = "Registered clients"),
         (name = "registration", description = "Clients that register themselves"),
+        (name = "resource servers", description = "The APIs that access tokens are for"),
         (name = "API keys", description = "Who may call the JSON API"),
+        (name = "trusted issuers", description = "Whose tokens pages without a backend may present"),
         (name = "signing keys", description = "What tokens are signed with"),
         (name = "operations", description = "Health, metrics and this document")
     )
@@ -69,6 +71,7 @@ impl Modify for SecuritySchemes {
         add("ApiKey", HttpAuthScheme::Bearer, "An API key: `glk_…`.");
         add("InitialAccessToken", HttpAuthScheme::Bearer, "What an administrator gave out so that clients can be registered: `gli_…`.");
         add("RegistrationAccessToken", HttpAuthScheme::Bearer, "What a client manages its own registration with: `glm_…`.");
+        add("TrustedToken", HttpAuthScheme::Bearer, "A JWT of a trusted issuer, presented by a page of a registered origin.");
         add("ClientBasic", HttpAuthScheme::Basic, "`client_id` and `client_secret`, each form-encoded (RFC 6749 §2.3.1).");
         add("AccessToken", HttpAuthScheme::Bearer, "An access token that grantlog issued.");
     }
@@ -247,7 +250,7 @@ mod tests {
         let document: serde_json::Value = serde_json::from_slice(get(OPENAPI).await.body()).unwrap();
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["info"]["license"]["name"], "Apache-2.0");
-        for scheme in ["ApiKey", "ClientBasic", "AccessToken"] {
+        for scheme in ["ApiKey", "TrustedToken", "ClientBasic", "AccessToken"] {
             assert!(document["components"]["securitySchemes"][scheme].is_object(), "{scheme}");
         }
         assert_eq!(document["components"]["schemas"]["ProblemBody"]["properties"]["type"]["type"], "string");

@@ -18,13 +18,23 @@ pub(crate) use filter::{Answer, Arrival};
 
 type Handler<A> = Box<dyn Fn(A, Request, Context) -> BoxFuture<'static, Response> + Send + Sync>;
 
+/// Whose scripts may call an operation, without the cookies of their browser.
+pub(crate) enum Cors<A> {
+    /// Those of its own origin.
+    None,
+    /// Those of any origin.
+    Any,
+    /// Those of origins that are registered.
+    Registered(fn(&A, &str) -> bool),
+}
+
 /// One operation.
 pub struct Route<A> {
     method: Method,
     template: Template,
     handler: Handler<A>,
     dialect: Dialect,
-    cors: bool,
+    cors: Cors<A>,
     limited: bool,
     body_limit: usize,
 }
@@ -41,7 +51,7 @@ impl<A: Send + 'static> Route<A> {
             async move { answer.await.into_response(&context) }.boxed()
         });
         let template = Template::new(template);
-        Self { method, template, handler, dialect: Dialect::Problem, cors: false, limited: true, body_limit: body::DEFAULT_LIMIT }
+        Self { method, template, handler, dialect: Dialect::Problem, cors: Cors::None, limited: true, body_limit: body::DEFAULT_LIMIT }
     }
 
     /// Its errors are RFC 6749 §5.2 JSON: a [`crate::problem::Problem`] that it returns, or that comes before it, is
@@ -53,7 +63,12 @@ impl<A: Send + 'static> Route<A> {
     /// Scripts of any origin may call it, without the cookies of their browser: for the protocol endpoints that public
     /// clients in browsers need, and never for the JSON API.
     pub fn cors(self) -> Self {
-        Self { cors: true, ..self }
+        Self { cors: Cors::Any, ..self }
+    }
+
+    /// Scripts of these origins may call it, without the cookies of their browser: for what pages without a backend need.
+    pub fn cors_for(self, is_registered: fn(&A, &str) -> bool) -> Self {
+        Self { cors: Cors::Registered(is_registered), ..self }
     }
 
     /// Not limited by address: for probes, and for endpoints whose busy callers are few and limited by who they are.

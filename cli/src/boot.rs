@@ -3,7 +3,12 @@
 //! [`Engine`] is both sides of the model without HTTP: what the offline commands work on. [`Service`] puts the API in
 //! front of it, and the tasks beside it.
 
-use std::{env, fmt, fs, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    env, fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::TryStreamExt;
 use grantlog_api::{
@@ -20,6 +25,7 @@ use grantlog_core::{
     keys::{MasterKey, MasterKeyError, Secret, Vault, VaultError},
     store::{EventStore, SqliteStore, StoreError},
 };
+use grantlog_outbound::{GuardedFetch, OutboundError};
 use grantlog_projections::{
     Live, LiveRunner,
     runner::{LiveOptions, Progress},
@@ -72,6 +78,9 @@ pub enum BootError {
     /// Keys, or what the demo needs.
     #[error("what a start needs can't be made: {0}")]
     Keys(String),
+    /// Nothing could be fetched.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// The OpenAPI document can't be written.
     #[error("the API can't be described: {0}")]
     Document(#[from] serde_json::Error),
@@ -100,7 +109,7 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
         Ok(text) => Ok(MasterKey::from_base64(&text)?),
         Err(env::VarError::NotUnicode(_)) => Err(BootError::MasterKeyVariable),
         Err(env::VarError::NotPresent) => {
-            let path = config.master_key_file.clone().unwrap_or_else(|| config.data_dir.join(MASTER_KEY_FILE));
+            let path = master_key_path(config);
             // A new key would not open an old vault: say what is missing, rather than that something does not fit.
             if config.data_dir.join(VAULT_FILE).exists() && !path.exists() {
                 return Err(BootError::MasterKeyLost { path: path.display().to_string() });
@@ -108,6 +117,11 @@ pub fn master_key(config: &Config) -> Result<MasterKey, BootError> {
             Ok(MasterKey::load_or_create(&path)?)
         }
     }
+}
+
+/// The file of the master key, unless it comes from the environment.
+pub fn master_key_path(config: &Config) -> PathBuf {
+    config.master_key_file.clone().unwrap_or_else(|| config.data_dir.join(MASTER_KEY_FILE))
 }
 
 /// Both sides of the model over one data directory, which is locked as long as it is open.
@@ -132,8 +146,10 @@ impl Engine {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
+            fetch: Arc::new(GuardedFetch::new(config.outbound.options())?),
+            issuers: runner.live(),
         };
-        let authority = Box::new(Authority::new(config.settings(), outside, vault, master_key, runner.live()));
+        let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live(), runner.live()));
         Ok(Self { authority, store, runner })
     }
 
@@ -233,6 +249,7 @@ impl fmt::Debug for Service {
 fn tasks(app: &App, store: &Arc<SqliteStore>, limits: Arc<Limits>, metrics: Metrics) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(rotate_aged_keys(app.clone()));
+    tasks.spawn(enforce_pending(app.clone()));
     tasks.spawn(drop_expired_hints(app.clone()));
     tasks.spawn(delete_lapsed_clients(app.clone()));
     tasks.spawn(limits::housekeeping(limits, MINUTE));
@@ -248,6 +265,18 @@ async fn rotate_aged_keys(app: App) {
         match app.authority.rotate_aged_signing_keys(&Context::system()).await {
             Ok(made) => made.iter().for_each(|kid| tracing::info!(kid, "a signing key was made")),
             Err(error) => tracing::error!(%error, "the signing keys can't be rotated"),
+        }
+    }
+}
+
+/// Takes up what was interrupted: grants that an organization or a change of roles cut off and that are not revoked. The
+/// first time is at once.
+async fn enforce_pending(app: App) {
+    let mut minutes = interval(MINUTE);
+    loop {
+        minutes.tick().await;
+        if let Err(error) = app.authority.enforce_pending(&Context::system(), &*app.live).await {
+            tracing::error!(%error, "what is cut off can't be revoked; it is tried again");
         }
     }
 }

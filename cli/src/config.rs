@@ -22,9 +22,10 @@ use grantlog_api::{
 };
 use grantlog_core::{
     app::{DynamicRegistration, RegistrationSettings, Settings},
-    domain::Seconds,
+    domain::{Seconds, subject::RoleChangeEffect},
     protocol::ScopeToken,
 };
+use grantlog_outbound::{OutboundOptions, hosts::HostPattern};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -58,12 +59,16 @@ pub struct Config {
     pub authorization: Authorization,
     /// Clients that register themselves.
     pub registration: Registration,
+    /// People whose roles change.
+    pub subjects: Subjects,
     /// Signing keys.
     pub signing_keys: SigningKeys,
     /// How much of what is let in.
     pub limits: Limits,
     /// What stands in front.
     pub proxy: Proxy,
+    /// What is fetched from elsewhere.
+    pub outbound: Outbound,
     /// The read side.
     pub projections: Projections,
     /// Logs.
@@ -108,8 +113,8 @@ pub struct Registration {
     pub dynamic: WhoRegisters,
     /// How long such a client may go unused before it lapses, in seconds.
     pub unused_lifetime: u32,
-    /// What such clients may ask for.
-    pub scopes: Vec<String>,
+    /// What such clients may ask for; absent: the standard scopes that there are.
+    pub scopes: Option<Vec<String>>,
     /// How large what a client says of itself may be, in bytes.
     pub max_metadata_bytes: usize,
     /// How many redirect URIs a client may have.
@@ -126,6 +131,14 @@ pub enum WhoRegisters {
     InitialAccessToken,
     /// Anybody.
     Open,
+}
+
+/// People whose roles change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Subjects {
+    /// What a change of somebody's roles or memberships, said by the application, does to their grants.
+    pub on_role_change: RoleChangeEffect,
 }
 
 /// Signing keys. Times are seconds.
@@ -172,6 +185,22 @@ pub struct Proxy {
     pub header: ForwardedHeader,
 }
 
+/// What is fetched from elsewhere.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbound {
+    /// How long the whole of one fetch may take, in seconds.
+    pub timeout: u32,
+    /// How large an answer may be.
+    pub max_bytes: usize,
+    /// Hosts, or hosts and ports, that may have addresses that are not public.
+    pub allowed_hosts: Vec<String>,
+    /// Those of them that may be spoken to without TLS.
+    pub insecure_hosts: Vec<String>,
+    /// Certificates of authorities that are trusted beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
 /// The read side.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -214,9 +243,11 @@ impl Default for Config {
             tokens: Tokens::default(),
             authorization: Authorization::default(),
             registration: Registration::default(),
+            subjects: Subjects::default(),
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
+            outbound: Outbound::default(),
             projections: Projections::default(),
             log: Log::default(),
         }
@@ -244,14 +275,14 @@ impl Default for Authorization {
 
 impl Default for Registration {
     fn default() -> Self {
-        let RegistrationSettings { unused_lifetime, scopes, max_metadata_bytes, max_redirect_uris, .. } = RegistrationSettings::default();
-        Self {
-            dynamic: WhoRegisters::Off,
-            unused_lifetime: unused_lifetime.0,
-            scopes: scopes.iter().map(ToString::to_string).collect(),
-            max_metadata_bytes,
-            max_redirect_uris,
-        }
+        let RegistrationSettings { unused_lifetime, max_metadata_bytes, max_redirect_uris, .. } = RegistrationSettings::default();
+        Self { dynamic: WhoRegisters::Off, unused_lifetime: unused_lifetime.0, scopes: None, max_metadata_bytes, max_redirect_uris }
+    }
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self { on_role_change: RoleChangeEffect::Narrow }
     }
 }
 
@@ -280,6 +311,12 @@ impl Default for Limits {
 impl Default for Proxy {
     fn default() -> Self {
         Self { trusted: Vec::new(), header: ForwardedHeader::XForwardedFor }
+    }
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self { timeout: 5, max_bytes: 65_536, allowed_hosts: Vec::new(), insecure_hosts: Vec::new(), ca_file: None }
     }
 }
 
@@ -379,10 +416,13 @@ impl Config {
         within("tokens.id_token_lifetime", self.tokens.id_token_lifetime, 1, 86_400)?;
         within("authorization.request_lifetime", self.authorization.request_lifetime, 10, 86_400)?;
         within("registration.unused_lifetime", self.registration.unused_lifetime, 60, 31_536_000)?;
-        for scope in &self.registration.scopes {
-            let (key, scopes) = ("registration.scopes", &self.scopes);
-            if scope.parse::<ScopeToken>().is_err() || (!scopes.contains_key(scope) && !standard_scopes().contains_key(scope)) {
-                return Err(ConfigError::Invalid { key, problem: format!("names {scope:?}, which is not one of `scopes`") });
+        for scope in self.registration.scopes.iter().flatten() {
+            let key = "registration.scopes";
+            if scope.parse::<ScopeToken>().is_err() {
+                return Err(ConfigError::Invalid { key, problem: format!("names {scope:?}, which is no scope (RFC 6749 §3.3)") });
+            }
+            if scope == "full_access" {
+                return invalid(key, "names full_access, which is for first-party clients only");
             }
         }
         if !(1_024..=65_536).contains(&self.registration.max_metadata_bytes) {
@@ -406,6 +446,7 @@ impl Config {
         if self.limits.connections == 0 {
             return invalid("limits.connections", "must be at least 1");
         }
+        self.outbound.check()?;
         if self.projections.snapshot_every == 0 {
             return invalid("projections.snapshot_every", "must be at least 1");
         }
@@ -426,6 +467,7 @@ impl Config {
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
             registration: self.registration.settings(&self.scopes),
+            on_role_change: self.subjects.on_role_change,
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
         }
@@ -475,9 +517,12 @@ impl Config {
 }
 
 impl Registration {
-    /// A standard scope that `scopes` leaves out is left out here too.
-    fn settings(&self, scopes: &BTreeMap<String, String>) -> RegistrationSettings {
-        let known = self.scopes.iter().filter(|scope| scopes.contains_key(*scope));
+    /// Of the standard scopes, those that there are: `scopes` may leave some out.
+    fn settings(&self, known: &BTreeMap<String, String>) -> RegistrationSettings {
+        let scopes = match &self.scopes {
+            Some(given) => given.iter().filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
+            None => RegistrationSettings::default().scopes.iter().filter(|scope| known.contains_key(scope.as_str())).cloned().collect(),
+        };
         RegistrationSettings {
             dynamic: match self.dynamic {
                 WhoRegisters::Off => DynamicRegistration::Off,
@@ -485,9 +530,45 @@ impl Registration {
                 WhoRegisters::Open => DynamicRegistration::Open,
             },
             unused_lifetime: Seconds(self.unused_lifetime),
-            scopes: known.filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
+            scopes,
             max_metadata_bytes: self.max_metadata_bytes,
             max_redirect_uris: self.max_redirect_uris,
+        }
+    }
+}
+
+impl Outbound {
+    fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |key, problem: String| Err(ConfigError::Invalid { key, problem });
+        if !(1..=30).contains(&self.timeout) {
+            return invalid("outbound.timeout", format!("must be between 1 and 30, and is {}", self.timeout));
+        }
+        if !(1_024..=1_048_576).contains(&self.max_bytes) {
+            return invalid("outbound.max_bytes", format!("must be between 1024 and 1048576, and is {}", self.max_bytes));
+        }
+        for (key, hosts) in [("outbound.allowed_hosts", &self.allowed_hosts), ("outbound.insecure_hosts", &self.insecure_hosts)] {
+            if let Some(wrong) = hosts.iter().find(|host| host.parse::<HostPattern>().is_err()) {
+                return invalid(key, format!("names {wrong:?}, which is neither a host nor a host and a port"));
+            }
+        }
+        let OutboundOptions { allowed_hosts, insecure_hosts, .. } = self.options();
+        let stranger =
+            insecure_hosts.iter().zip(&self.insecure_hosts).find(|(host, _)| !allowed_hosts.iter().any(|own| host.is_within(own)));
+        if let Some((_, stranger)) = stranger {
+            return invalid("outbound.insecure_hosts", format!("names {stranger:?}, which outbound.allowed_hosts does not"));
+        }
+        Ok(())
+    }
+
+    /// What the client that fetches is told.
+    pub fn options(&self) -> OutboundOptions {
+        let patterns = |hosts: &[String]| hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        OutboundOptions {
+            timeout: seconds(self.timeout),
+            max_bytes: self.max_bytes,
+            allowed_hosts: patterns(&self.allowed_hosts),
+            insecure_hosts: patterns(&self.insecure_hosts),
+            ca_file: self.ca_file.clone(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `grantlog keys`.
 
 use std::{
+    env,
+    fs::{self, File},
     io::{Write, stdout},
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,16 +15,17 @@ use grantlog_core::{
         clock::{Clock, SystemClock},
     },
     domain::Timestamp,
-    keys::{KeyDirectory, MasterKey, SigningKeyEntry},
+    keys::{KeyDirectory, MasterKey, SigningKeyEntry, Vault, VaultError},
     store::SqliteStore,
 };
 use grantlog_projections::{LiveRunner, runner::LiveOptions};
 
 use crate::{
     Failure,
-    boot::{BootError, Engine, master_key},
+    boot::{BootError, Engine, MASTER_KEY_VARIABLE, master_key, master_key_path},
     config::Config,
     place::Place,
+    progress::Progress,
 };
 
 /// What there is to do with keys.
@@ -43,6 +46,18 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Replace the master key: everything in the vault is sealed anew
+    ///
+    /// Works on the data directory of a stopped server. Tokens, secrets and personal data stay good. If it is
+    /// interrupted, run it again.
+    RotateMaster {
+        /// Which server.
+        #[command(flatten)]
+        place: Place,
+        /// The file with the next master key, if the present one does not come from a file (see generate-master)
+        #[arg(long, value_name = "FILE")]
+        next: Option<PathBuf>,
+    },
     /// Write a new master key into a file that only you can read
     GenerateMaster {
         /// The file, which must not exist
@@ -55,6 +70,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::List { place } => list(place).await,
         Command::Rotate { place } => rotate(place).await,
+        Command::RotateMaster { place, next } => rotate_master(place, next).await,
         Command::GenerateMaster { file } => generate_master(&file),
     }
 }
@@ -100,6 +116,50 @@ pub(crate) async fn open(config: &Config, instead: &str) -> Result<Engine, Failu
     let master_key = master_key(config)?;
     let opened = Engine::open(config, &master_key, |_| {}).await;
     opened.map_err(|error| format!("{error}\nIf a server is running on this directory, ask it instead: {instead}").into())
+}
+
+async fn rotate_master(place: Place, next: Option<PathBuf>) -> Result<(), Failure> {
+    let config = place.config()?;
+    // Held until the end: no server may start meanwhile. Opening for reading first, since opening for writing would make
+    // an empty log where someone mistyped a path.
+    SqliteStore::open_read_only(&config.data_dir)?;
+    let locked = SqliteStore::open(&config.data_dir)?;
+    let in_place = match &next {
+        Some(_) => None,
+        None if env::var_os(MASTER_KEY_VARIABLE).is_some() => {
+            return Err(format!("the master key comes from {MASTER_KEY_VARIABLE}: name a file with the next one (--next)").into());
+        }
+        None => Some(master_key_path(&config)),
+    };
+    let next_file = next.or_else(|| in_place.as_deref().map(|file| file.with_added_extension("next"))).unwrap_or_default();
+    let next_key = match in_place {
+        Some(_) => MasterKey::load_or_create(&next_file)?,
+        None => MasterKey::load(&next_file)?,
+    };
+    // An earlier run may have come as far as this.
+    let is_done = match Vault::open(&config.data_dir, &next_key) {
+        Ok(_) => true,
+        Err(VaultError::WrongMasterKey) => false,
+        Err(error) => return Err(error.into()),
+    };
+    if !is_done {
+        let vault = Vault::open(&config.data_dir, &master_key(&config)?)?;
+        let people = vault.count_subjects().await?;
+        let mut progress = Progress::new("people");
+        vault.replace_master_key(&next_key, move |done| progress.at(done, people)).await?;
+    }
+    let mut out = stdout().lock();
+    match in_place {
+        Some(file) => {
+            fs::rename(&next_file, &file)?;
+            File::open(file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()?;
+            writeln!(out, "The vault is sealed under a new master key, which is in {}. Back it up apart from the data.", file.display())?;
+        }
+        None => writeln!(out, "The vault is sealed under the master key in {}. Start the server with it.", next_file.display())?,
+    }
+    writeln!(out, "Backups of the vault from before open with the old key alone: keep it for as long as you keep them.")?;
+    locked.close().await;
+    Ok(())
 }
 
 fn generate_master(file: &Path) -> Result<(), Failure> {

@@ -12,19 +12,23 @@ use futures::{
 };
 use grantlog_core::{
     domain::{
-        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, Sealed, StreamId,
-        StreamKind, SubjectId, Timestamp,
+        ApiKeyId, AuthorizationId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId,
+        Sealed, StreamId, StreamKind, SubjectId, Timestamp, TrustedIssuerId,
         api_key::{ApiKeyEvent, Role},
         authorization::{Authentication, AuthorizationEvent, DenialError},
         client::{ClientEvent, Registration},
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber},
         initial_access_token::InitialAccessTokenEvent,
         machine_token::MachineTokenEvent,
+        organization::{ChangeNumber, OrganizationEvent},
+        resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
+        subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
+        trusted_issuer::TrustedIssuerEvent,
     },
     jose::Algorithm,
     keys::SecretHash,
-    protocol::{AccessTokenFormat, ClientMetadata, Scope},
+    protocol::{AccessTokenFormat, ClientMetadata, ResourceServerSettings, Scope},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, StoreError},
 };
 use proptest::prelude::*;
@@ -236,8 +240,38 @@ pub(crate) fn binding(scopes: &str) -> CodeBinding {
         scope: scope(scopes),
         nonce: None,
         authentication: Authentication { auth_time: START, acr: Some("1".to_owned()), amr: vec!["pwd".to_owned()] },
+        roles: vec!["editor".to_owned()],
         claims: Some(Sealed { subject: subject(1), sealed: "c2VhbGVk".to_owned() }),
+        resources: Vec::new(),
     }
+}
+
+fn identifier(number: u8) -> String {
+    format!("https://api-{number}.example")
+}
+
+pub(crate) fn resource_server(number: u8) -> ResourceServerId {
+    ResourceServerId::of(&identifier(number))
+}
+
+fn settings(number: u8, scopes: &str) -> ResourceServerSettings {
+    serde_json::from_value(json!({
+        "identifier": identifier(number),
+        "name": "API",
+        "access_token_format": "opaque",
+        "access_token_signing_alg": "EdDSA",
+        "scopes": scopes,
+        "access_token_claims": {"roles": "{{ subject.roles }}", "level": 0.5},
+    }))
+    .unwrap()
+}
+
+pub(crate) fn resource_server_registered(number: u8, scopes: &str) -> ResourceServerEvent {
+    ResourceServerEvent::Registered { settings: settings(number, scopes) }
+}
+
+pub(crate) fn resource_server_updated(number: u8, scopes: &str) -> ResourceServerEvent {
+    ResourceServerEvent::Updated { settings: settings(number, scopes) }
 }
 
 /// What a first authorization writes to its grant: consent, code, redemption, an access token, a refresh token.
@@ -298,6 +332,13 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
         1 => (0..3_u8, any_initial_access_token_event()).prop_map(|(number, event)| {
             (InitialAccessTokenId(uuid(number)).stream(), event.into())
         }),
+        3 => any_organization_event().prop_map(|event| (acme().stream(), event.into())),
+        3 => (0..3_u8, any_subject_event()).prop_map(|(number, event)| (subject(number).stream(), event.into())),
+        2 => (0..3_u8).prop_flat_map(|number| any_resource_server_event(number).prop_map(move |event| {
+            (resource_server(number).stream(), event.into())
+        })),
+        1 => Just((StreamId::new(StreamKind::ResourceServer, "no digest"), resource_server_registered(1, "a").into())),
+        1 => (0..3_u8, any_trusted_issuer_event()).prop_map(|(number, event)| (TrustedIssuerId(uuid(number)).stream(), event.into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
         1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),
     ]
@@ -318,6 +359,42 @@ fn any_client_event() -> impl Strategy<Value = ClientEvent> {
         1 => Just(ClientEvent::Verified {}),
         1 => Just(ClientEvent::VerificationWithdrawn {}),
         1 => Just(ClientEvent::Deleted {}),
+    ]
+}
+
+pub(crate) fn acme() -> OrganizationId {
+    OrganizationId("acme".into())
+}
+
+/// Sets a policy of this mode for third-party clients.
+pub(crate) fn policy_set(mode: &str) -> OrganizationEvent {
+    OrganizationEvent::PolicySet { policy: serde_json::from_value(json!({"third_party": {"mode": mode}})).unwrap() }
+}
+
+fn any_organization_event() -> impl Strategy<Value = OrganizationEvent> {
+    prop_oneof![
+        Just(policy_set("none_allowed")),
+        Just(policy_set("all_allowed")),
+        (0..3_u8).prop_map(|number| OrganizationEvent::ClientDisconnected { client_id: client(number) }),
+        (0..5_u32).prop_map(|change| OrganizationEvent::Enforced { change: ChangeNumber(change) }),
+    ]
+}
+
+fn any_effect() -> impl Strategy<Value = RoleChangeEffect> {
+    prop_oneof![Just(RoleChangeEffect::Keep), Just(RoleChangeEffect::Narrow), Just(RoleChangeEffect::Revoke)]
+}
+
+pub(crate) fn roles_set(roles: &[&str], effect: RoleChangeEffect) -> SubjectEvent {
+    let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+    SubjectEvent::RolesSet { organization_id: Some(acme()), roles, effect }
+}
+
+fn any_subject_event() -> impl Strategy<Value = SubjectEvent> {
+    prop_oneof![
+        Just(SubjectEvent::Registered {}),
+        any_effect().prop_map(|effect| roles_set(&["editor"], effect)),
+        any_effect().prop_map(|effect| SubjectEvent::LeftOrganization { organization_id: acme(), effect }),
+        (0..5_u32).prop_map(|change| SubjectEvent::Enforced { change: SubjectChange(change) }),
     ]
 }
 
@@ -370,6 +447,8 @@ fn any_grant_event() -> impl Strategy<Value = GrantEvent> {
         1 => Just(GrantEvent::RefreshTokenReplayed { family: FamilyNumber(0), generation: Generation(0) }),
         1 => (0..5_u32).prop_map(move |token| GrantEvent::AccessTokenRevoked { token: TokenNumber(token), reason }),
         1 => (0..3_u32).prop_map(move |family| GrantEvent::FamilyEnded { family: FamilyNumber(family), reason }),
+        1 => any_scope().prop_map(move |scope| GrantEvent::Narrowed { scope, reason }),
+        1 => Just(GrantEvent::SessionsEnded { reason }),
         1 => Just(GrantEvent::Revoked { reason }),
     ]
 }
@@ -416,6 +495,31 @@ pub(crate) fn api_key_created() -> ApiKeyEvent {
     }
 }
 
+pub(crate) fn trusted_issuer(issuer: &str) -> TrustedIssuerEvent {
+    let settings = serde_json::from_value(json!({
+        "issuer": issuer, "jwks": {"keys": [{"kty": "OKP", "x": 0.1}]}, "audience": "grantlog", "algorithms": ["ES256"],
+        "claims": {"subject": "sub", "organization": "org_id", "roles": "roles", "acr": "acr", "amr": "amr"},
+        "origins": ["https://app.example"], "max_token_age": 300,
+    }));
+    TrustedIssuerEvent::Registered { settings: settings.unwrap() }
+}
+
+fn any_trusted_issuer_event() -> impl Strategy<Value = TrustedIssuerEvent> {
+    prop_oneof![
+        Just(trusted_issuer("https://login.example")),
+        Just(trusted_issuer("https://other.example")),
+        Just(TrustedIssuerEvent::Deleted {}),
+    ]
+}
+
 fn any_api_key_event() -> impl Strategy<Value = ApiKeyEvent> {
     prop_oneof![Just(api_key_created()), Just(ApiKeyEvent::Revoked {})]
+}
+
+fn any_resource_server_event(number: u8) -> impl Strategy<Value = ResourceServerEvent> {
+    prop_oneof![
+        3 => Just(resource_server_registered(number, "notes.read notes.write")),
+        1 => Just(resource_server_updated(number, "notes.read")),
+        1 => Just(ResourceServerEvent::Deleted {}),
+    ]
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{Authority, Context, Trouble, UseCaseError};
+use super::{Authority, Context, Trouble, UseCaseError, trusted_tokens::PresentedToken};
 use crate::{
     domain::{
         AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
@@ -50,6 +50,13 @@ pub enum Entry {
         browser_binding: Option<String>,
         /// Who is logged in, if the application said so.
         subject: Option<SubjectAttestation>,
+    },
+    /// A page without a backend passed it on.
+    Page {
+        /// What the page keeps in its browser.
+        browser_binding: String,
+        /// Who is logged in, if somebody is.
+        token: Option<Box<PresentedToken>>,
     },
     /// It came in at our own authorization endpoint.
     Hosted {
@@ -141,6 +148,12 @@ pub enum AuthorizeRefusal {
     /// The client was suspended or deleted since it asked.
     #[error("the client is suspended or deleted")]
     ClientInactive,
+    /// The token that the page presented belongs to another request.
+    #[error("the trusted token was used for another authorization request")]
+    TokenUsedElsewhere,
+    /// Somebody else decided the request.
+    #[error("the authorization request was decided by somebody else")]
+    AnotherPerson,
     /// The request itself says no.
     #[error(transparent)]
     Authorization(AuthorizationRefusal),
@@ -164,7 +177,11 @@ impl Authority {
         let answer_to = asked.prove(&client, &params).map_err(|error| unproven(error.to_string()))?;
         let refused =
             |error: AuthorizationError| UseCaseError::Refused(AuthorizeRefusal::Rejected(Box::new(self.rejected(&answer_to, &error))));
-        let request = AuthorizationRequest::parse(&params, &answer_to, &client).map_err(refused)?;
+        let default_scope = self
+            .default_scope_of_request(&client, &params)
+            .await
+            .map_err(|error| error.map(|error| AuthorizeRefusal::Rejected(Box::new(self.rejected(&answer_to, &error)))))?;
+        let request = AuthorizationRequest::parse(&params, &answer_to, &client, &default_scope).map_err(refused)?;
         let mut parameters = request.parameters;
         if let Some(id_token) = &request.id_token_hint {
             let not_ours = || {
@@ -181,6 +198,13 @@ impl Authority {
         let shows_nothing = parameters.shows_nothing();
         let (hosted, browser_binding, subject) = match entry {
             Entry::Headless { browser_binding, subject } => (false, browser_binding, Some(subject)),
+            Entry::Page { browser_binding, token } => {
+                // Before the request is there: a token that was used elsewhere leaves nothing behind.
+                if let Some(token) = &token {
+                    self.bind_token(context, token, id).await.map_err(|error| error.map(|_| AuthorizeRefusal::TokenUsedElsewhere))?;
+                }
+                (false, Some(browser_binding), Some(token.map(|token| token.subject)))
+            }
             Entry::Hosted { cookie } => (true, Some(cookie), None),
         };
         let binding = browser_binding.as_deref().map(hash_browser_binding);
@@ -392,9 +416,12 @@ impl Authority {
                 scope: scope.clone(),
                 nonce: parameters.nonce.clone(),
                 authentication: attested.authentication.clone(),
+                roles: attested.roles.clone(),
                 claims: attested.claims.clone(),
+                resources: parameters.resources.clone(),
             },
             code_expires_at: self.now().plus(self.settings.code_lifetime),
+            cut_off: self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?,
         };
         let grant_id = self.record_consent(context, consent).await?;
         self.execute_authorization(context, id, AuthorizationCommand::Complete { grant_id }).await
@@ -403,12 +430,18 @@ impl Authority {
     async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, UseCaseError<AuthorizeRefusal>> {
         let slot = grant_reservation::stream_of(consent.subject, &consent.client_id, consent.organization_id.as_ref());
         let mut grant_id = self.reserve_grant(context, &slot, None).await?;
-        for _ in 0..3 {
+        for _ in 0..4 {
             let command = GrantCommand::RecordConsent(Box::new(consent.clone()));
             match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {
                 Ok(_) => return Ok(grant_id),
                 // A revoked grant stays revoked: the next consent opens another.
                 Err(UseCaseError::Refused(GrantRefusal::Revoked)) => grant_id = self.reserve_grant(context, &slot, Some(grant_id)).await?,
+                // Disconnected for everyone, or left, since it was opened: what was allowed then is not taken up again.
+                Err(UseCaseError::Refused(GrantRefusal::CutOff)) => {
+                    if let Some(cut_off) = consent.cut_off {
+                        self.end_grant(context, grant_id, cut_off.reason).await?;
+                    }
+                }
                 // Interrupted long ago: its code would have expired since.
                 Err(UseCaseError::Refused(_)) => {
                     return Err(UseCaseError::Refused(AuthorizeRefusal::Authorization(AuthorizationRefusal::Expired)));
@@ -437,7 +470,9 @@ impl Authority {
         let slot = grant_reservation::stream_of(attested.subject, &parameters.client_id, attested.organization_id.as_ref());
         let Some(grant_id) = self.reservations.load(&self.outside, &slot).await?.grant_id() else { return Ok(Scope::default()) };
         let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
-        Ok(if grant.is_open() { grant.consented().clone() } else { Scope::default() })
+        let cut_off = self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?;
+        let is_over = !grant.is_open() || cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at));
+        Ok(if is_over { Scope::default() } else { grant.consented().clone() })
     }
 
     /// Whether consent must be asked, and why; None while nobody is attested.
@@ -510,7 +545,7 @@ impl Authority {
         }
     }
 
-    async fn require_authorization(&self, id: AuthorizationId) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
+    pub(super) async fn require_authorization(&self, id: AuthorizationId) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
         let authorization = self.authorizations.load(&self.outside, &id.stream()).await?;
         if authorization.parameters().is_none() {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));

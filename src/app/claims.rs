@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use super::{Authority, Trouble};
 use crate::{
     domain::{Sealed, SubjectId},
-    protocol::Scope,
+    protocol::{
+        Scope,
+        claims_template::{MAX_CLAIM_NAME_LENGTH, is_reserved_claim},
+    },
 };
 
 /// The field name that claims are sealed under.
@@ -42,9 +45,49 @@ pub fn claims_supported() -> impl Iterator<Item = &'static str> {
     CLAIMS_OF_SCOPES.iter().flat_map(|(_, claims)| claims.iter().copied())
 }
 
-/// Whether an attested claim is one that some scope can ask for; others are refused, since they would never be told.
-pub fn is_supported(claim: &str) -> bool {
-    claims_supported().any(|supported| supported == claim)
+/// The most claims that may be attested at once.
+const MOST_ATTESTED: usize = 100;
+/// The most bytes of attested claims, as compact JSON.
+const LONGEST_ATTESTED: usize = 32 * 1024;
+
+/// What is wrong with attested claims.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttestedClaimsError {
+    /// More than are kept.
+    #[error("There are more than {MOST_ATTESTED} claims.")]
+    TooMany,
+    /// Larger than is kept.
+    #[error("They are longer than {LONGEST_ATTESTED} bytes.")]
+    TooLong,
+    /// A name that can't be referred to.
+    #[error("A claim's name must have 1 to {MAX_CLAIM_NAME_LENGTH} bytes and no control characters.")]
+    Name,
+    /// A name that belongs to the protocols.
+    #[error("The claim {0} is reserved: what it says is not the application's to say.")]
+    Reserved(String),
+}
+
+/// Checks what an application attests. Claims of OIDC Core §5.1 are told to whom their scope was granted, others to whom
+/// a custom claim names them.
+pub fn check_attested(claims: &Map<String, Value>) -> Result<(), AttestedClaimsError> {
+    if claims.len() > MOST_ATTESTED {
+        return Err(AttestedClaimsError::TooMany);
+    }
+    for name in claims.keys() {
+        if name.is_empty() || name.len() > MAX_CLAIM_NAME_LENGTH || name.chars().any(char::is_control) {
+            return Err(AttestedClaimsError::Name);
+        }
+        if is_reserved_claim(name) {
+            return Err(AttestedClaimsError::Reserved(name.clone()));
+        }
+    }
+    let length = serde_json::to_string(claims).map_or(usize::MAX, |text| text.len());
+    if length > LONGEST_ATTESTED { Err(AttestedClaimsError::TooLong) } else { Ok(()) }
+}
+
+/// Whether this scope lets a client see this claim.
+fn is_allowed(claim: &str, scope: &Scope) -> bool {
+    CLAIMS_OF_SCOPES.iter().any(|(allowing, names)| scope.contains(allowing) && names.contains(&claim))
 }
 
 impl Authority {
@@ -61,10 +104,20 @@ impl Authority {
     /// The claims that this scope lets a client see; none when the subject's key is gone.
     pub async fn subject_claims(&self, sealed: Option<&Sealed>, scope: &Scope) -> Result<Map<String, Value>, Trouble> {
         let Some(sealed) = sealed else { return Ok(Map::new()) };
-        let Some(plain) = self.vault.open_sealed(sealed, FIELD).await? else { return Ok(Map::new()) };
-        let mut claims: Map<String, Value> = serde_json::from_slice(&plain).map_err(|error| Trouble::Crypto(error.to_string()))?;
-        claims
-            .retain(|name, _| CLAIMS_OF_SCOPES.iter().any(|(allowing, names)| scope.contains(allowing) && names.contains(&name.as_str())));
+        let mut claims = self.attested_claims(sealed).await?;
+        claims.retain(|name, _| is_allowed(name, scope));
         Ok(claims)
+    }
+
+    /// The claims that a template may name: those that no scope asks for, and of the others what this scope allows.
+    pub(super) async fn claims_for_templates(&self, sealed: &Sealed, scope: &Scope) -> Result<Map<String, Value>, Trouble> {
+        let mut claims = self.attested_claims(sealed).await?;
+        claims.retain(|name, _| claims_supported().all(|standard| standard != name) || is_allowed(name, scope));
+        Ok(claims)
+    }
+
+    async fn attested_claims(&self, sealed: &Sealed) -> Result<Map<String, Value>, Trouble> {
+        let Some(plain) = self.vault.open_sealed(sealed, FIELD).await? else { return Ok(Map::new()) };
+        serde_json::from_slice(&plain).map_err(|error| Trouble::Crypto(error.to_string()))
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{clock::Clock, entropy::Entropy};
+use super::{clock::Clock, entropy::Entropy, fetch::Fetch, trusted_issuers::IssuerDirectory};
 use crate::{
     domain::{Decider, Event, StreamId, Timestamp},
     keys::{Seed, VaultError},
@@ -82,6 +82,9 @@ pub enum Trouble {
     /// What was written is not visible to readers yet.
     #[error("the read side does not keep up: position {} is not visible", .0.0)]
     NotVisible(Position),
+    /// The keys of a trusted issuer, which can't be reached.
+    #[error("the keys of a trusted issuer can't be had: {0}")]
+    IssuerKeys(String),
     /// There is no key to sign with.
     #[error("there is no active signing key for {0}")]
     NoSigningKey(&'static str),
@@ -146,6 +149,10 @@ pub struct Outside {
     pub entropy: Arc<dyn Entropy>,
     /// When a write can be read.
     pub visibility: Arc<dyn Visibility>,
+    /// What others publish.
+    pub fetch: Arc<dyn Fetch>,
+    /// Which trusted issuers there are.
+    pub issuers: Arc<dyn IssuerDirectory>,
 }
 
 /// What came of a command.
@@ -375,12 +382,16 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::{clock::SystemClock, entropy::SystemEntropy},
+        app::{
+            clock::SystemClock,
+            entropy::SystemEntropy,
+            fetch::{FetchError, FetchRequest, Fetched},
+        },
         domain::{
-            ApiKeyId,
+            ApiKeyId, TrustedIssuerId,
             api_key::{ApiKeyCommand, ApiKeyDecider, Role},
         },
-        keys::{MasterKey, SecretHasher},
+        keys::SecretHasher,
         store::{Loaded, MemoryStore, Recorded},
     };
 
@@ -429,15 +440,37 @@ mod tests {
         }
     }
 
+    #[async_trait]
+    impl Fetch for AtOnce {
+        fn check(&self, _: &str) -> Result<(), FetchError> {
+            Err(FetchError::Busy)
+        }
+
+        async fn fetch(&self, _: FetchRequest) -> Result<Fetched, FetchError> {
+            Err(FetchError::Busy)
+        }
+    }
+
+    impl IssuerDirectory for AtOnce {
+        fn issuers_named(&self, _: &str) -> Vec<TrustedIssuerId> {
+            Vec::new()
+        }
+    }
+
     fn outside(store: &Arc<SlowLoad>) -> Outside {
-        let store: Arc<dyn EventStore> = Arc::new(store.clone());
-        Outside { store, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy::default()), visibility: Arc::new(AtOnce) }
+        Outside {
+            store: Arc::new(store.clone()),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy::default()),
+            visibility: Arc::new(AtOnce),
+            fetch: Arc::new(AtOnce),
+            issuers: Arc::new(AtOnce),
+        }
     }
 
     #[tokio::test]
     async fn a_slow_reader_does_not_bring_back_what_was_before_an_append() {
-        let master_key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").unwrap();
-        let secret = SecretHasher::new(&master_key).hash("glk_0");
+        let secret = SecretHasher::new(&[7; 32]).hash("glk_0");
         let create = ApiKeyCommand::Create { name: "key".to_owned(), role: Role::Admin, audience: None, secret };
         let store = Arc::new(SlowLoad {
             log: MemoryStore::new(),

@@ -3,34 +3,60 @@
 pub mod clock;
 pub mod entropy;
 mod execute;
+pub mod fetch;
 
 pub mod api_keys;
 pub mod authenticate_client;
 pub mod authorize;
 pub mod claims;
 pub mod clients;
+pub mod custom_claims;
+pub mod directory;
 pub mod idempotency;
 pub mod initial_access_tokens;
 pub mod issue;
+mod issuer_keys;
+pub mod organizations;
+pub mod pages;
 pub mod recognise;
 pub mod register_itself;
+pub mod resource_servers;
 pub mod revoke;
 pub mod signing_keys;
+pub mod subjects;
+mod target;
+pub mod trusted_issuers;
+pub mod trusted_tokens;
 
 use std::sync::Arc;
+
+use resource_servers::ResourceServerDirectory;
 
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
+use self::issuer_keys::IssuerKeys;
 use crate::{
     domain::{
-        Seconds, api_key::ApiKeyDecider, authorization::AuthorizationDecider, client::ClientDecider,
-        client_assertion::ClientAssertionDecider, client_registration::ClientRegistrationDecider, grant::GrantDecider,
-        grant_reservation::GrantReservationDecider, idempotency_key::IdempotencyKeyDecider,
-        initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider,
+        Seconds,
+        api_key::ApiKeyDecider,
+        authorization::AuthorizationDecider,
+        client::ClientDecider,
+        client_assertion::ClientAssertionDecider,
+        client_registration::ClientRegistrationDecider,
+        grant::GrantDecider,
+        grant_reservation::GrantReservationDecider,
+        idempotency_key::IdempotencyKeyDecider,
+        initial_access_token::InitialAccessTokenDecider,
+        machine_token::MachineTokenDecider,
+        organization::OrganizationDecider,
+        resource_server::ResourceServerDecider,
+        signing_key::SigningKeyDecider,
+        subject::{RoleChangeEffect, SubjectDecider},
+        trusted_issuer::TrustedIssuerDecider,
+        trusted_token::TrustedTokenDecider,
     },
-    keys::{KeyDirectory, MasterKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
+    keys::{KeyDirectory, LastingKey, SecretHasher, SeedMaker, TokenCodec, Vault, VerifyingKeys},
 };
 
 /// What the operator decides. Durations are whole seconds.
@@ -58,6 +84,8 @@ pub struct Settings {
     pub remember_offline_access: bool,
     /// Whether and how clients register themselves.
     pub registration: RegistrationSettings,
+    /// What a change of somebody's roles or memberships does to their grants.
+    pub on_role_change: RoleChangeEffect,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -81,6 +109,7 @@ pub struct Authority {
     seeds: SeedMaker,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
+    resource_server_directory: Arc<dyn ResourceServerDirectory>,
     verifying_keys: VerifyingKeys,
     clients: Streams<ClientDecider>,
     client_registrations: Streams<ClientRegistrationDecider>,
@@ -91,8 +120,13 @@ pub struct Authority {
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
+    resource_servers: Streams<ResourceServerDecider>,
     idempotency_keys: Streams<IdempotencyKeyDecider>,
+    organizations: Streams<OrganizationDecider>,
     subjects: Streams<SubjectDecider>,
+    trusted_issuers: Streams<TrustedIssuerDecider>,
+    trusted_tokens: Streams<TrustedTokenDecider>,
+    issuer_keys: IssuerKeys,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
@@ -103,15 +137,22 @@ const CACHED_STREAMS: usize = 50_000;
 
 impl Authority {
     /// Puts the write side together.
-    pub fn new(settings: Settings, outside: Outside, vault: Vault, master_key: &MasterKey, key_directory: Arc<dyn KeyDirectory>) -> Self {
+    pub fn new(
+        settings: Settings,
+        outside: Outside,
+        vault: Vault,
+        key_directory: Arc<dyn KeyDirectory>,
+        resource_server_directory: Arc<dyn ResourceServerDirectory>,
+    ) -> Self {
         Self {
             settings,
             outside,
+            hasher: SecretHasher::new(vault.lasting_key(LastingKey::SecretHash)),
+            codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
+            seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
-            hasher: SecretHasher::new(master_key),
-            seeds: SeedMaker::new(master_key),
-            codec: TokenCodec::new(*master_key.derive("token")),
             key_directory,
+            resource_server_directory,
             verifying_keys: VerifyingKeys::default(),
             clients: Streams::new(CACHED_STREAMS),
             client_registrations: Streams::new(1_000),
@@ -122,8 +163,13 @@ impl Authority {
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
+            resource_servers: Streams::new(10_000),
             idempotency_keys: Streams::new(1_000),
+            organizations: Streams::new(10_000),
             subjects: Streams::new(CACHED_STREAMS),
+            trusted_issuers: Streams::new(1_000),
+            trusted_tokens: Streams::new(10_000),
+            issuer_keys: IssuerKeys::default(),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),
         }

@@ -4,7 +4,7 @@ use super::{Authority, Context, Trouble, UseCaseError, authenticate_client::Auth
 use crate::{
     domain::{
         GrantId, SubjectId,
-        grant::{GrantCommand, GrantRefusal, RevocationReason, Revoke, RevokeToken, TokenRef},
+        grant::{GrantCommand, GrantRefusal, RevocationReason, RevokeToken, TokenRef},
         machine_token::{MachineTokenCommand, MachineTokenRefusal},
     },
     keys::AccessTokenRef,
@@ -55,10 +55,7 @@ impl Authority {
         if grant.subject() != Some(subject) {
             return Ok(false);
         }
-        let command = GrantCommand::Revoke(Revoke { reason: RevocationReason::Disconnected });
-        match self.grants.execute(&self.outside, context, &grant_id.stream(), &command).await {
-            Ok(_) | Err(UseCaseError::Refused(_)) => Ok(true),
-            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
-        }
+        self.end_grant(context, grant_id, RevocationReason::Disconnected).await?;
+        Ok(true)
     }
 }

@@ -8,7 +8,8 @@ use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
     idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
-    signing_key::SigningKeyEvent, subject::SubjectEvent,
+    organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
+    trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -32,10 +33,18 @@ pub enum Event {
     SigningKey(SigningKeyEvent),
     /// Of an API key.
     ApiKey(ApiKeyEvent),
+    /// Of a resource server.
+    ResourceServer(ResourceServerEvent),
     /// Of an idempotency key.
     IdempotencyKey(IdempotencyKeyEvent),
+    /// Of an organization.
+    Organization(OrganizationEvent),
     /// Of a subject.
     Subject(SubjectEvent),
+    /// Of a trusted issuer.
+    TrustedIssuer(TrustedIssuerEvent),
+    /// Of a trusted token.
+    TrustedToken(TrustedTokenEvent),
     /// Of a client assertion.
     ClientAssertion(ClientAssertionEvent),
 }
@@ -126,8 +135,12 @@ catalog! {
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,
+    ResourceServer: ResourceServerEvent,
     IdempotencyKey: IdempotencyKeyEvent,
+    Organization: OrganizationEvent,
     Subject: SubjectEvent,
+    TrustedIssuer: TrustedIssuerEvent,
+    TrustedToken: TrustedTokenEvent,
     ClientAssertion: ClientAssertionEvent,
 }
 

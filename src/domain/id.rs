@@ -1,8 +1,13 @@
 //! Names of things. Streams are named `<kind>-<key>`; keys are UUIDv7 where nothing else is given, so that appends
 //! land at the right edge of the store's index.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+    sync::Arc,
+};
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -51,6 +56,9 @@ uuid_id!(
     /// What lets clients register themselves.
     InitialAccessTokenId, StreamKind::InitialAccessToken);
 uuid_id!(
+    /// One trusted issuer.
+    TrustedIssuerId, StreamKind::TrustedIssuer);
+uuid_id!(
     /// A person, by a random id of ours: the application's own id of the person never enters the log.
     SubjectId, StreamKind::Subject);
 
@@ -89,6 +97,62 @@ impl fmt::Display for ClientId {
 #[serde(transparent)]
 pub struct OrganizationId(pub Arc<str>);
 
+impl OrganizationId {
+    /// The stream that says which clients may work in it.
+    pub fn stream(&self) -> StreamId {
+        StreamId::new(StreamKind::Organization, &self.0)
+    }
+}
+
+/// The public id of a resource server: the first 32 hexadecimal digits of the SHA-256 of its identifier. Registering is
+/// appending to a stream that does not exist, so identifiers are unique.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ResourceServerId(Arc<str>);
+
+/// A text that is the id of no resource server.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is the id of no resource server")]
+pub struct InvalidResourceServerId;
+
+impl ResourceServerId {
+    /// The id of the resource server with this identifier.
+    pub fn of(identifier: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, identifier.as_bytes());
+        Self(digest.as_ref().iter().copied().take(16).fold(String::with_capacity(32), hexadecimal).into())
+    }
+
+    /// The stream that holds its history.
+    pub fn stream(&self) -> StreamId {
+        StreamId::new(StreamKind::ResourceServer, &self.0)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn hexadecimal(mut text: String, byte: u8) -> String {
+    // Writing to a String can't fail.
+    let _ = write!(text, "{byte:02x}");
+    text
+}
+
+impl FromStr for ResourceServerId {
+    type Err = InvalidResourceServerId;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hexadecimal = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if text.len() == 32 && hexadecimal { Ok(Self(text.into())) } else { Err(InvalidResourceServerId) }
+    }
+}
+
+impl fmt::Display for ResourceServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a stream is about. The wire name is the part of a stream's name before its first dash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamKind {
@@ -110,10 +174,18 @@ pub enum StreamKind {
     SigningKey,
     /// An API key.
     ApiKey,
+    /// A resource server.
+    ResourceServer,
     /// An idempotency key that was used.
     IdempotencyKey,
+    /// An organization of the application's: which clients may work in it.
+    Organization,
     /// A person.
     Subject,
+    /// A login system whose tokens pages may present.
+    TrustedIssuer,
+    /// A trusted token that was used.
+    TrustedToken,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
     ClientAssertion,
 }
@@ -130,8 +202,12 @@ impl StreamKind {
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
+        Self::ResourceServer,
         Self::IdempotencyKey,
+        Self::Organization,
         Self::Subject,
+        Self::TrustedIssuer,
+        Self::TrustedToken,
         Self::ClientAssertion,
     ];
 
@@ -147,8 +223,12 @@ impl StreamKind {
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",
+            Self::ResourceServer => "resource_server",
             Self::IdempotencyKey => "idempotency_key",
+            Self::Organization => "organization",
             Self::Subject => "subject",
+            Self::TrustedIssuer => "trusted_issuer",
+            Self::TrustedToken => "trusted_token",
             Self::ClientAssertion => "client_assertion",
         }
     }

@@ -15,16 +15,21 @@ pub mod id;
 pub mod idempotency_key;
 pub mod initial_access_token;
 pub mod machine_token;
+pub mod organization;
+pub mod resource_server;
 pub mod sealed;
 pub mod signing_key;
 pub mod subject;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod trusted_issuer;
+pub mod trusted_token;
 
 pub use catalog::Event;
 pub use id::{
-    ApiKeyId, AuthorizationId, ClientId, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, StreamId, StreamKind, SubjectId,
+    ApiKeyId, AuthorizationId, ClientId, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId,
+    StreamKind, SubjectId, TrustedIssuerId,
 };
 pub use sealed::Sealed;
 pub use time::{Seconds, Timestamp};

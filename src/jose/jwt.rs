@@ -97,6 +97,11 @@ impl<'a> UnverifiedJwt<'a> {
         strict_json::object(&self.payload)?.get("sub")?.as_str().map(Into::into)
     }
 
+    /// Who the JWT says made it (`iss`), to find the keys that may prove it. It proves nothing.
+    pub fn claimed_issuer(&self) -> Option<String> {
+        strict_json::object(&self.payload)?.get("iss")?.as_str().map(Into::into)
+    }
+
     /// Proves the JWT by a key, and gives its claims. Times, issuer and audience are the caller's to check.
     pub fn verify(&self, key: &VerifyingKey, allowed: &[VerificationAlgorithm]) -> Result<Map<String, Value>, JwtError> {
         // RFC 8725 §3.1: the caller and the key say which algorithms there are; the header only picks among them.

@@ -99,7 +99,8 @@ impl MasterKey {
         fs::File::open(folder)?.sync_all()
     }
 
-    fn load(path: &Path) -> Result<Self, MasterKeyError> {
+    /// Reads the key from a file that only its owner has access to.
+    pub fn load(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::Io { path: path.to_owned(), source };
         let mut file = fs::File::open(path).map_err(failed)?;
         // Of the open file and not of the path, which could have another file by now.

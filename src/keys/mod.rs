@@ -18,4 +18,4 @@ pub use token::{
     AccessTokenRef, CodeRef, RefreshTokenRef, Secret, TokenCodec, api_key, client_secret, initial_access_token, parse_api_key,
     parse_initial_access_token, registration_access_token,
 };
-pub use vault::{RegisteredSubject, Vault, VaultError};
+pub use vault::{LastingKey, RegisteredSubject, Vault, VaultError};

@@ -7,8 +7,6 @@ use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::MasterKey;
-
 /// What is kept of a secret that the server made: HMAC-SHA-256 under a key derived from the master key, base64url.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -19,9 +17,9 @@ pub struct SecretHash(pub(crate) String);
 pub struct SecretHasher(hmac::Key);
 
 impl SecretHasher {
-    /// A hasher; those of one master key agree.
-    pub fn new(master: &MasterKey) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, master.derive("secret hash").as_slice()))
+    /// A hasher; those of one key agree.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
     /// What to keep of a secret.
@@ -46,7 +44,7 @@ mod tests {
     use super::*;
 
     fn hasher(octet: u8) -> SecretHasher {
-        SecretHasher::new(&MasterKey::from_base64(&URL_SAFE_NO_PAD.encode([octet; 32])).expect("a key"))
+        SecretHasher::new(&[octet; 32])
     }
 
     #[test]

@@ -10,7 +10,6 @@ use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::{Builder, Uuid};
 
-use super::MasterKey;
 use crate::domain::{ApiKeyId, StreamId, Timestamp};
 
 const DRAWN: u8 = 0;
@@ -24,10 +23,10 @@ pub struct SeedMaker {
 }
 
 impl SeedMaker {
-    /// Those of one master key agree.
-    pub fn new(master: &MasterKey) -> Self {
-        let key = |label| hmac::Key::new(hmac::HMAC_SHA256, master.derive(label).as_slice());
-        Self { seeds: key("idempotency seed"), requests: key("idempotency request") }
+    /// Those of the same keys agree.
+    pub fn new(seeds: &[u8; 32], requests: &[u8; 32]) -> Self {
+        let key = |octets| hmac::Key::new(hmac::HMAC_SHA256, octets);
+        Self { seeds: key(seeds), requests: key(requests) }
     }
 
     /// The seed of a request.
@@ -119,7 +118,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_772_546_400_000);
 
     fn maker(octet: u8) -> SeedMaker {
-        SeedMaker::new(&MasterKey::from_base64(&URL_SAFE_NO_PAD.encode([octet; 32])).unwrap())
+        SeedMaker::new(&[octet; 32], &[octet; 32])
     }
 
     fn drawn(seed: &Seed) -> (Uuid, [u8; 32], Uuid) {

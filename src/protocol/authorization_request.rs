@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{
     ClientMetadata, ClientType, CodeChallenge, GrantType, InvalidScope, Params, PkceError, RedirectUri, Scope, SecretText,
-    client_id::parse_client_id, oauth_error::printable,
+    client_id::parse_client_id, oauth_error::printable, resource,
 };
 use crate::domain::{
     ClientId, Seconds,
@@ -138,6 +138,8 @@ pub enum AuthorizationErrorCode {
     UnsupportedResponseType,
     /// RFC 6749 §4.1.2.1.
     InvalidScope,
+    /// RFC 8707 §2.
+    InvalidTarget,
     /// RFC 6749 §4.1.2.1.
     ServerError,
     /// RFC 6749 §4.1.2.1.
@@ -169,6 +171,7 @@ impl AuthorizationErrorCode {
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::InteractionRequired => "interaction_required",
@@ -232,12 +235,18 @@ impl AuthorizationError {
 }
 
 impl AuthorizationRequest {
-    /// Reads the request of a client that was proven to be answerable at `answer_to`.
-    pub fn parse(params: &Params, answer_to: &AnswerTo, client: &ClientMetadata) -> Result<Self, AuthorizationError> {
+    /// Reads the request of a client that was proven to be answerable at `answer_to`. A request without `scope` asks for
+    /// `default_scope`, which whoever knows the resource servers has chosen.
+    pub fn parse(
+        params: &Params,
+        answer_to: &AnswerTo,
+        client: &ClientMetadata,
+        default_scope: &Scope,
+    ) -> Result<Self, AuthorizationError> {
         refuse_unsupported(params)?;
         check_response_type(params)?;
         check_client(client)?;
-        let scope = scope(params, client)?;
+        let scope = scope(params, client, default_scope)?;
         let nonce = limited(params, "nonce", MAX_NONCE_LENGTH)?;
         let parameters = AuthorizationParameters {
             client_id: answer_to.client_id.clone(),
@@ -252,6 +261,7 @@ impl AuthorizationRequest {
             max_age: max_age(params)?.or(client.default_max_age),
             acr_values: acr_values(params)?,
             expected_subject: None,
+            resources: resources(params)?,
             ui_locales: limited(params, "ui_locales", MAX_HINT_LENGTH)?,
             display: limited(params, "display", MAX_DISPLAY_LENGTH)?,
         };
@@ -300,14 +310,19 @@ fn check_client(client: &ClientMetadata) -> Result<(), AuthorizationError> {
 }
 
 /// RFC 6749 §3.3: what is asked for, or else a default.
-fn scope(params: &Params, client: &ClientMetadata) -> Result<Scope, AuthorizationError> {
+fn scope(params: &Params, client: &ClientMetadata, default_scope: &Scope) -> Result<Scope, AuthorizationError> {
     let invalid = |description: String| AuthorizationError::new(AuthorizationErrorCode::InvalidScope, description);
     let Some(text) = params.get("scope") else {
-        return Ok(client.scope_when_omitted().clone());
+        return Ok(default_scope.clone());
     };
     let scope: Scope = text.parse().map_err(|why: InvalidScope| invalid(why.to_string()))?;
     let extra = scope.difference(&client.scope);
     if extra.is_empty() { Ok(scope) } else { Err(invalid(format!("the client may not ask for: {extra}"))) }
+}
+
+/// RFC 8707 §2.1: the resource servers that tokens are wanted for. Whether they exist is not known here.
+pub fn resources(params: &Params) -> Result<Vec<String>, AuthorizationError> {
+    resource::resources(params).map_err(|why| AuthorizationError::new(AuthorizationErrorCode::InvalidTarget, why.to_string()))
 }
 
 /// OAuth 2.1 §4.1.1: a code challenge is required, but of a confidential OpenID client that relies on `nonce` and

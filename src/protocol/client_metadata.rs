@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{RedirectUri, Scope, client_metadata_rules};
+use super::{CustomClaims, RedirectUri, Scope, client_metadata_rules};
 use crate::{
     domain::{OrganizationId, Seconds},
     jose::Algorithm,
@@ -115,7 +115,10 @@ pub struct ClientMetadata {
     /// Whether its ID tokens carry the claims of `profile`, `email`, … too, not only userinfo.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub claims_in_id_token: bool,
-    /// The form of its access tokens.
+    /// Custom claims of its tokens and at userinfo.
+    #[serde(default, skip_serializing_if = "CustomClaims::is_empty")]
+    pub claims: CustomClaims,
+    /// The form of its access tokens, where no resource server says it.
     pub access_token_format: AccessTokenFormat,
     /// How long its access tokens live, if not as long as the server's configuration says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -178,6 +181,7 @@ impl ClientMetadata {
             organization_id: other.organization_id,
             resources: other.resources,
             claims_in_id_token: other.claims_in_id_token,
+            claims: other.claims,
             access_token_format: other.access_token_format,
             access_token_lifetime: other.access_token_lifetime,
             refresh_token_lifetime: other.refresh_token_lifetime,
@@ -246,6 +250,8 @@ pub struct ClientMetadataInput {
     pub id_token_signed_response_alg: Option<Algorithm>,
     /// `false` when left out.
     pub claims_in_id_token: Option<bool>,
+    /// Custom claims of its tokens and at userinfo.
+    pub claims: Option<CustomClaims>,
     /// `jwt` when left out.
     pub access_token_format: Option<AccessTokenFormat>,
     /// 1 to 86400 seconds.
@@ -290,6 +296,7 @@ impl ClientMetadataInput {
             jwks: self.jwks,
             id_token_signed_response_alg: self.id_token_signed_response_alg.unwrap_or(Algorithm::Rs256),
             claims_in_id_token: self.claims_in_id_token.unwrap_or_default(),
+            claims: self.claims.unwrap_or_default(),
             access_token_format: self.access_token_format.unwrap_or(AccessTokenFormat::Jwt),
             access_token_lifetime: self.access_token_lifetime,
             refresh_token_lifetime: self.refresh_token_lifetime,

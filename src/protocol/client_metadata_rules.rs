@@ -33,6 +33,7 @@ pub(super) fn problems(client: &ClientMetadata) -> Vec<MetadataProblem> {
     problems.keys(client);
     problems.durations(client);
     problems.exemptions(client);
+    problems.claims(client);
     problems.0
 }
 
@@ -169,6 +170,19 @@ impl Problems {
         }
     }
 
+    fn claims(&mut self, client: &ClientMetadata) {
+        let templates = [
+            ("claims.access_token", &client.claims.access_token),
+            ("claims.id_token", &client.claims.id_token),
+            ("claims.userinfo", &client.claims.userinfo),
+        ];
+        for (field, template) in templates {
+            for problem in template.problems() {
+                self.add(field, problem);
+            }
+        }
+    }
+
     fn exemptions(&mut self, client: &ClientMetadata) {
         self.add_if(client.pkce_exempt && client.is_public(), "pkce_exempt", "is for confidential clients only");
         let bypasses = client.bypass_consent_for_offline_access && client.client_type != ClientType::FirstParty;
@@ -184,7 +198,7 @@ fn has_duplicates<T: Eq + Hash>(items: &[T]) -> bool {
 }
 
 /// Control characters, and those that turn or hide the text around them: names are shown on consent pages.
-fn is_deceptive(c: char) -> bool {
+pub(super) fn is_deceptive(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
@@ -349,6 +363,13 @@ mod tests {
                 assert_eq!(fields(client(json!({field: wrong}))), [field], "{wrong}");
             }
         }
+    }
+
+    #[test]
+    fn every_mistake_in_custom_claims_is_listed() {
+        let claims =
+            json!({"access_token": {"iss": "x"}, "id_token": {"a": "{{ x }}", "b": "{{ y }}"}, "userinfo": {"c": "{{ subject.id }}"}});
+        assert_eq!(fields(client(json!({"claims": claims}))), ["claims.access_token", "claims.id_token", "claims.id_token"]);
     }
 
     #[test]

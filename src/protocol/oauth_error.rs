@@ -19,6 +19,8 @@ pub enum OAuthErrorCode {
     UnsupportedGrantType,
     /// The scope is malformed, unknown or more than was granted (RFC 6749 §5.2).
     InvalidScope,
+    /// A resource server is malformed, unknown or not for this client or grant (RFC 8707 §2).
+    InvalidTarget,
     /// Tokens of this type can't be revoked (RFC 7009 §2.2.1).
     UnsupportedTokenType,
     /// The store does not answer; borrowed from RFC 6749 §4.1.2.1, since §5.2 has no code for it.
@@ -29,13 +31,14 @@ pub enum OAuthErrorCode {
 
 impl OAuthErrorCode {
     /// Every code there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::InvalidRequest,
         Self::InvalidClient,
         Self::InvalidGrant,
         Self::UnauthorizedClient,
         Self::UnsupportedGrantType,
         Self::InvalidScope,
+        Self::InvalidTarget,
         Self::UnsupportedTokenType,
         Self::TemporarilyUnavailable,
         Self::ServerError,
@@ -50,6 +53,7 @@ impl OAuthErrorCode {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
@@ -95,6 +99,11 @@ impl OAuthError {
     /// `invalid_scope`.
     pub fn invalid_scope(description: impl AsRef<str>) -> Self {
         Self::new(OAuthErrorCode::InvalidScope, description)
+    }
+
+    /// `invalid_target`.
+    pub fn invalid_target(description: impl AsRef<str>) -> Self {
+        Self::new(OAuthErrorCode::InvalidTarget, description)
     }
 
     /// The code.
@@ -148,6 +157,7 @@ mod tests {
                 "unauthorized_client",
                 "unsupported_grant_type",
                 "invalid_scope",
+                "invalid_target",
                 "unsupported_token_type",
                 "temporarily_unavailable",
                 "server_error"

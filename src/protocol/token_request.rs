@@ -1,6 +1,6 @@
 //! Token requests (RFC 6749 §4.1.3, §4.4.2, §6; OAuth 2.1 §3.2.2).
 
-use super::{CodeVerifier, GrantType, OAuthError, OAuthErrorCode, Params, Scope, SecretText};
+use super::{CodeVerifier, GrantType, InvalidResource, OAuthError, OAuthErrorCode, Params, Scope, SecretText, resource};
 
 /// What a token request asks for, apart from who sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum TokenRequest {
         redirect_uri: Option<String>,
         /// The answer to the code challenge (RFC 7636 §4.5).
         code_verifier: Option<CodeVerifier>,
+        /// The resource servers that the token shall be for (RFC 8707 §2.2); none named: all that were granted.
+        resources: Vec<String>,
     },
     /// Rotates a refresh token (RFC 6749 §6).
     RefreshToken {
@@ -20,11 +22,15 @@ pub enum TokenRequest {
         refresh_token: SecretText,
         /// A narrower scope.
         scope: Option<Scope>,
+        /// The resource servers that the token shall be for (RFC 8707 §2.2); none named: all that were granted.
+        resources: Vec<String>,
     },
     /// A token for the client itself (RFC 6749 §4.4.2).
     ClientCredentials {
         /// What it shall be good for.
         scope: Option<Scope>,
+        /// The resource servers that it shall be for (RFC 8707 §2.2).
+        resources: Vec<String>,
     },
 }
 
@@ -36,9 +42,14 @@ impl TokenRequest {
                 code: required(params, "code")?.into(),
                 redirect_uri: params.get("redirect_uri").map(str::to_owned),
                 code_verifier: code_verifier(params)?,
+                resources: resources(params)?,
             }),
-            "refresh_token" => Ok(Self::RefreshToken { refresh_token: required(params, "refresh_token")?.into(), scope: scope(params)? }),
-            "client_credentials" => Ok(Self::ClientCredentials { scope: scope(params)? }),
+            "refresh_token" => Ok(Self::RefreshToken {
+                refresh_token: required(params, "refresh_token")?.into(),
+                scope: scope(params)?,
+                resources: resources(params)?,
+            }),
+            "client_credentials" => Ok(Self::ClientCredentials { scope: scope(params)?, resources: resources(params)? }),
             // RFC 9700 §2.4: the resource owner password credentials grant must not be used.
             "password" => Err(unsupported("the password grant is not supported; use authorization_code")),
             // RFC 6749 §5.2
@@ -63,6 +74,11 @@ fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, OAuthError> {
 
 fn scope(params: &Params) -> Result<Option<Scope>, OAuthError> {
     params.get("scope").map(str::parse).transpose().map_err(|why: super::scope::InvalidScope| OAuthError::invalid_scope(why.to_string()))
+}
+
+/// RFC 8707 §2: what can name no resource server is `invalid_target`.
+fn resources(params: &Params) -> Result<Vec<String>, OAuthError> {
+    resource::resources(params).map_err(|why: InvalidResource| OAuthError::invalid_target(why.to_string()))
 }
 
 fn code_verifier(params: &Params) -> Result<Option<CodeVerifier>, OAuthError> {
@@ -96,14 +112,17 @@ mod tests {
         let request = parse(body).unwrap();
         assert_eq!(request.grant_type(), GrantType::AuthorizationCode);
         let redirect_uri = Some("https://client.example.com/cb".to_owned());
-        assert_eq!(request, TokenRequest::AuthorizationCode { code: "SplxlOBeZQQYbYS6WxSbIA".into(), redirect_uri, code_verifier: None });
+        assert_eq!(
+            request,
+            TokenRequest::AuthorizationCode { code: "SplxlOBeZQQYbYS6WxSbIA".into(), redirect_uri, code_verifier: None, resources: vec![] }
+        );
     }
 
     #[test]
     fn rfc7636_4_5_a_code_verifier_is_read() {
         let request = parse(&format!("grant_type=authorization_code&code=x&code_verifier={VERIFIER}")).unwrap();
         let code_verifier = Some(CodeVerifier::parse(VERIFIER).unwrap());
-        assert_eq!(request, TokenRequest::AuthorizationCode { code: "x".into(), redirect_uri: None, code_verifier });
+        assert_eq!(request, TokenRequest::AuthorizationCode { code: "x".into(), redirect_uri: None, code_verifier, resources: vec![] });
         let (code, description) = refusal("grant_type=authorization_code&code=x&code_verifier=short");
         assert_eq!(code, OAuthErrorCode::InvalidRequest);
         assert!(description.starts_with("code_verifier"), "{description}");
@@ -114,14 +133,14 @@ mod tests {
         let request = parse("grant_type=refresh_token&refresh_token=tGzv3JOkF0XG5Qx2TlKWIA&scope=b+a").unwrap();
         assert_eq!(request.grant_type(), GrantType::RefreshToken);
         let scope = Some("a b".parse().unwrap());
-        assert_eq!(request, TokenRequest::RefreshToken { refresh_token: "tGzv3JOkF0XG5Qx2TlKWIA".into(), scope });
+        assert_eq!(request, TokenRequest::RefreshToken { refresh_token: "tGzv3JOkF0XG5Qx2TlKWIA".into(), scope, resources: vec![] });
     }
 
     #[test]
     fn rfc6749_4_4_2_a_client_credentials_request_is_read() {
         let request = parse("grant_type=client_credentials&scope=").unwrap();
         assert_eq!(request.grant_type(), GrantType::ClientCredentials);
-        assert_eq!(request, TokenRequest::ClientCredentials { scope: None });
+        assert_eq!(request, TokenRequest::ClientCredentials { scope: None, resources: vec![] });
     }
 
     #[test]
@@ -148,6 +167,19 @@ mod tests {
     fn rfc6749_5_2_a_malformed_scope_is_invalid_scope() {
         for scope in ["a++b", "+a", "%22", "%5C", "%C3%A4"] {
             assert_eq!(refusal(&format!("grant_type=client_credentials&scope={scope}")).0, OAuthErrorCode::InvalidScope, "{scope}");
+        }
+    }
+
+    #[test]
+    fn rfc8707_2_2_every_grant_type_may_name_resource_servers() {
+        let named = vec!["https://a.example/".to_owned(), "urn:b".to_owned()];
+        for grant in ["authorization_code&code=x", "refresh_token&refresh_token=x", "client_credentials"] {
+            let body = format!("grant_type={grant}&resource=https%3A%2F%2Fa.example%2F&resource=urn%3Ab");
+            let (TokenRequest::AuthorizationCode { resources, .. }
+            | TokenRequest::RefreshToken { resources, .. }
+            | TokenRequest::ClientCredentials { resources, .. }) = parse(&body).unwrap();
+            assert_eq!(resources, named, "{grant}");
+            assert_eq!(refusal(&format!("grant_type={grant}&resource=a")).0, OAuthErrorCode::InvalidTarget, "{grant}");
         }
     }
 

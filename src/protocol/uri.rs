@@ -104,6 +104,15 @@ pub(super) fn check(text: &str) -> Result<Parts<'_>, UriError> {
 
 /// What holds for an `http` or `https` URI: its host is plain and means the same to us and to a browser.
 pub(super) fn check_web(text: &str, parts: &Parts<'_>) -> Result<(), UriError> {
+    check_host(text, parts)?;
+    let host = parts.authority.and_then(host_and_port).map_or("", |(host, _)| host);
+    if parts.scheme.eq_ignore_ascii_case("http") && !is_loopback(host) {
+        return Err(UriError::HttpNotLoopback);
+    }
+    Ok(())
+}
+
+fn check_host(text: &str, parts: &Parts<'_>) -> Result<(), UriError> {
     let authority = parts.authority.ok_or(UriError::NotAbsolute)?;
     let (host, port) = host_and_port(authority).ok_or(UriError::Host)?;
     if !is_plain_host(host) {
@@ -117,10 +126,19 @@ pub(super) fn check_web(text: &str, parts: &Parts<'_>) -> Result<(), UriError> {
     if browser.host_str() != Some(host.to_ascii_lowercase().as_str()) {
         return Err(UriError::Host);
     }
-    if parts.scheme.eq_ignore_ascii_case("http") && !is_loopback(host) {
-        return Err(UriError::HttpNotLoopback);
-    }
     Ok(())
+}
+
+/// A document that we fetch: whether by `https` alone is for whoever fetches it to say.
+pub(super) fn check_fetched(text: &str) -> Result<(), UriError> {
+    if text.contains('#') {
+        return Err(UriError::Fragment);
+    }
+    let parts = check(text)?;
+    if !parts.is_web() {
+        return Err(UriError::NotHttps);
+    }
+    check_host(text, &parts)
 }
 
 /// A link to show to people: `https`, or `http` on this machine; a fragment is fine.

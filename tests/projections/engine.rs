@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use grantlog_core::{
     app::{Authority, Context, Outside, RegistrationSettings, Settings, clock::ManualClock, entropy::SystemEntropy},
-    domain::{Seconds, StreamId, Timestamp},
+    domain::{Seconds, StreamId, Timestamp, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     store::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, SqliteStore, StoreError},
 };
 use grantlog_projections::{Live, LiveRunner, runner::LiveOptions};
+use grantlog_tests::{guarded, outbound_options};
 
 /// Where snapshots of a data directory are.
 pub fn snapshots(dir: &Path) -> PathBuf {
@@ -47,8 +48,10 @@ impl Engine {
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
+            fetch: Arc::new(guarded(outbound_options(&[], &[]))),
+            issuers: runner.live(),
         };
-        let authority = Authority::new(settings(), outside, vault, &master_key, runner.live());
+        let authority = Authority::new(settings(), outside, vault, runner.live(), runner.live());
         authority.ensure_signing_keys(&Context::system()).await.expect("keys are made");
         Self { authority, store, clock, runner }
     }
@@ -89,6 +92,7 @@ fn settings() -> Settings {
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
         registration: RegistrationSettings::default(),
+        on_role_change: RoleChangeEffect::Narrow,
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),
     }

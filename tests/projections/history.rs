@@ -5,13 +5,14 @@ use grantlog_core::{
         Context, UseCaseError,
         authenticate_client::AuthenticatedClient,
         authorize::{AuthorizationView, DecisionInput, Entry, SubjectAttestation},
+        issue::PresentedCode,
     },
     domain::{
-        ApiKeyId, ClientId, Seconds,
+        ApiKeyId, ClientId, ResourceServerId, Seconds,
         api_key::Role,
         authorization::{Authentication, DenialError, Next},
     },
-    protocol::{ClientMetadata, ClientMetadataInput, CodeVerifier},
+    protocol::{ClientMetadata, ClientMetadataInput, CodeVerifier, ResourceServerInput},
 };
 use grantlog_tests::Pkce;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -21,6 +22,7 @@ use crate::engine::Engine;
 
 const REDIRECT_URI: &str = "https://weather.example.com/callback";
 const PEOPLE: u32 = 6;
+const RESOURCE_SERVERS: u32 = 3;
 
 /// What happens on a server, at random and still the same for the same seed.
 pub struct History {
@@ -61,7 +63,8 @@ impl History {
                 84..=89 => self.revoke(engine).await,
                 90..=91 => self.disconnect(engine).await,
                 92..=95 => self.change_client(engine).await,
-                96..=97 => self.api_key(engine).await,
+                96 => self.api_key(engine).await,
+                97 => self.resource_server(engine).await,
                 _ => drop(engine.authority.rotate_aged_signing_keys(&context()).await.expect("the store works")),
             }
         }
@@ -105,7 +108,9 @@ impl History {
         let Some(client) = self.pick_client() else { return };
         let scopes = ["openid", "openid email", "notes.read", "openid email offline_access", "openid offline_access notes.read"];
         let scope = scopes[self.rng.random_range(0..scopes.len())];
+        let resources = self.some_resource();
         let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(resources.iter().map(|resource| ("resource", resource)))
             .extend_pairs([
                 ("response_type", "code"),
                 ("client_id", &client.id.0),
@@ -117,7 +122,7 @@ impl History {
             .finish();
         let subject = self.rng.random_bool(0.9).then(|| self.somebody(engine));
         let entry = Entry::Headless { browser_binding: None, subject };
-        // A suspended client is turned away.
+        // A suspended client is turned away, and who asks for a resource server that is not there.
         let Ok(started) = unless_trouble(engine.authority.start_authorization(&context(), query.as_bytes(), entry).await) else { return };
         let decided = match (started.next, self.rng.random_range(0..10)) {
             (Next::Redirect, _) => started,
@@ -140,7 +145,7 @@ impl History {
             id: format!("person-{}", self.rng.random_range(0..PEOPLE)),
             organization_id: None,
             authentication: Authentication { auth_time: engine.authority.now(), acr: None, amr: Vec::new() },
-            roles: Vec::new(),
+            roles: if self.rng.random_bool(0.3) { vec!["editor".to_owned()] } else { Vec::new() },
             claims: serde_json::Map::default(),
         }
     }
@@ -157,7 +162,8 @@ impl History {
         }
         let verifier = CodeVerifier::parse(Pkce::VERIFIER).expect("a verifier");
         let redirect_uri = Some(REDIRECT_URI.to_owned());
-        let issued = engine.authority.redeem_code(&context(), &client, &code, redirect_uri, Some(verifier)).await;
+        let presented = PresentedCode { code: &code, redirect_uri, code_verifier: Some(verifier), resources: Vec::new() };
+        let issued = engine.authority.redeem_code(&context(), &client, presented).await;
         if let Ok(issued) = unless_trouble(issued) {
             self.keep(&client, issued);
         }
@@ -165,7 +171,7 @@ impl History {
 
     async fn refresh(&mut self, engine: &Engine) {
         let Some((client, token)) = self.pick_token() else { return };
-        if let Ok(issued) = unless_trouble(engine.authority.refresh(&context(), &client, &token, None).await) {
+        if let Ok(issued) = unless_trouble(engine.authority.refresh(&context(), &client, &token, None, Vec::new()).await) {
             self.keep(&client, issued);
         }
     }
@@ -173,7 +179,8 @@ impl History {
     async fn machine_token(&mut self, engine: &Engine) {
         let machines = self.machines.clone();
         let Some(client) = self.pick(&machines) else { return };
-        if let Ok(issued) = unless_trouble(engine.authority.issue_machine_token(&context(), &client, None).await) {
+        let resources = self.some_resource();
+        if let Ok(issued) = unless_trouble(engine.authority.issue_machine_token(&context(), &client, None, &resources).await) {
             self.keep(&client, issued);
         }
     }
@@ -217,6 +224,30 @@ impl History {
         };
         // A change that does not fit is refused.
         let _ = unless_trouble(changed);
+    }
+
+    async fn resource_server(&mut self, engine: &Engine) {
+        let (authority, context) = (&engine.authority, context());
+        let identifier = format!("urn:api:{}", self.rng.random_range(0..RESOURCE_SERVERS));
+        let lifetime = self.rng.random_range(60..600);
+        let input = json!({"identifier": identifier, "name": "an API", "scopes": "notes.read", "access_token_lifetime": lifetime});
+        let input: ResourceServerInput = serde_json::from_value(input).expect("settings");
+        let settings = input.into_settings().expect("sound settings");
+        let id = ResourceServerId::of(&identifier);
+        let changed = match self.rng.random_range(0..10) {
+            0..=4 => authority.register_resource_server(&context, settings).await.map(drop),
+            5..=7 => authority.update_resource_server(&context, &id, settings).await,
+            8 => authority.create_resource_server_credentials(&context, &id).await.map(drop),
+            _ => authority.delete_resource_server(&context, &id).await,
+        };
+        // A change that does not fit is refused.
+        let _ = unless_trouble(changed);
+    }
+
+    /// None, or one that may be registered.
+    fn some_resource(&mut self) -> Vec<String> {
+        let number = self.rng.random_range(0..5 * RESOURCE_SERVERS);
+        if number < RESOURCE_SERVERS { vec![format!("urn:api:{number}")] } else { Vec::new() }
     }
 
     async fn api_key(&mut self, engine: &Engine) {

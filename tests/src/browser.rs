@@ -58,6 +58,12 @@ impl<'a> Authorization<'a> {
         self
     }
 
+    /// Adds a parameter, beside those of the same name.
+    pub fn also(mut self, name: &str, value: &str) -> Self {
+        self.query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Leaves a parameter out.
     pub fn without(mut self, name: &str) -> Self {
         self.query.retain(|(own, _)| own != name);

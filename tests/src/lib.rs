@@ -7,10 +7,13 @@ mod interaction;
 pub mod process;
 pub mod remote;
 mod request;
+mod resource_server;
 mod server;
+mod site;
 
 pub use assertion::{ClientKey, JWT_BEARER, hmac_signed, unsigned};
 pub use browser::{Authorization, Pkce, claims};
 pub use interaction::parameters_of;
 pub use request::{basic, merged, text};
 pub use server::{Answer, TestServer};
+pub use site::{Page, RemoteSite, guarded, outbound_options};

@@ -14,13 +14,16 @@ use grantlog_core::{
         clock::{Clock, ManualClock},
         entropy::SeededEntropy,
     },
-    domain::{Seconds, Timestamp, api_key::Role},
+    domain::{Seconds, Timestamp, api_key::Role, subject::RoleChangeEffect},
     keys::{MasterKey, Vault},
     store::{EventStore, MemoryStore},
 };
+use grantlog_outbound::{GuardedFetch, OutboundOptions};
 use grantlog_projections::{LiveRunner, runner::LiveOptions};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
+
+use crate::{RemoteSite, guarded, outbound_options};
 
 /// The issuer of a test server.
 const ISSUER: &str = "https://auth.example.com";
@@ -67,6 +70,7 @@ pub struct TestServer {
     pub clock: ManualClock,
     /// An API key of each role.
     pub keys: BTreeMap<&'static str, String>,
+    fetch: Arc<GuardedFetch>,
     runner: LiveRunner,
 }
 
@@ -78,33 +82,78 @@ impl TestServer {
 
     /// A server with settings of its own.
     pub async fn start_with(adjust: impl FnOnce(&mut Settings), adjust_edge: impl FnOnce(&mut EdgeSettings)) -> Self {
+        Self::start_behind(outbound_options(&[], &[]), adjust, adjust_edge).await
+    }
+
+    /// A server that can reach these sites, beside those that everybody can.
+    pub async fn start_beside(sites: &[&RemoteSite], adjust: impl FnOnce(&mut Settings)) -> Self {
+        let hosts: Vec<_> = sites.iter().map(|site| site.host()).collect();
+        Self::start_behind(outbound_options(&hosts, &[]), adjust, |_| {}).await
+    }
+
+    /// A server behind a guard of its own.
+    pub async fn start_behind(
+        outbound: OutboundOptions,
+        adjust: impl FnOnce(&mut Settings),
+        adjust_edge: impl FnOnce(&mut EdgeSettings),
+    ) -> Self {
         let mut settings = settings();
         adjust(&mut settings);
         let mut edge = edge_settings();
         adjust_edge(&mut edge);
-        let store = MemoryStore::new();
-        let shared: Arc<dyn EventStore> = Arc::new(store.clone());
         // 2026-03-03T14:00:00Z
         let clock = ManualClock::at(Timestamp(1_772_546_400_000));
         let master_key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").expect("32 bytes");
         let vault = Vault::in_memory(&master_key).expect("a vault in memory opens");
-        let runner = LiveRunner::start(shared.clone(), LiveOptions::default(), |_| {}).await.expect("an empty log is read");
-        let live = runner.live();
-        let outside =
-            Outside { store: shared, clock: Arc::new(clock.clone()), entropy: Arc::new(SeededEntropy::new(1)), visibility: live.clone() };
-        let authority = Authority::new(settings, outside, vault, &master_key, live.clone());
-        let context = Context::system();
+        let mut server = Self::over(MemoryStore::new(), clock, vault, settings, edge, Arc::new(guarded(outbound)), 1).await;
+        let (authority, context) = (&server.app.authority, Context::system());
         authority.ensure_signing_keys(&context).await.expect("keys are made");
-        let mut keys = BTreeMap::new();
         for role in [Role::Admin, Role::Consent, Role::ResourceServer, Role::Auditor] {
             let (_, key) = authority.create_api_key(&context, role.as_str(), role, None).await.expect("an API key is made");
-            keys.insert(role.as_str(), key.expose().to_owned());
+            server.keys.insert(role.as_str(), key.expose().to_owned());
         }
+        server
+    }
+
+    /// A server over what another one left.
+    async fn over(
+        store: MemoryStore,
+        clock: ManualClock,
+        vault: Vault,
+        settings: Settings,
+        edge: EdgeSettings,
+        fetch: Arc<GuardedFetch>,
+        seed: u64,
+    ) -> Self {
+        let shared: Arc<dyn EventStore> = Arc::new(store.clone());
+        let runner = LiveRunner::start(shared.clone(), LiveOptions::default(), |_| {}).await.expect("the log is read");
+        let live = runner.live();
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let outside = Outside {
+            store: shared,
+            clock: Arc::new(clock.clone()),
+            entropy,
+            visibility: live.clone(),
+            fetch: fetch.clone(),
+            issuers: live.clone(),
+        };
+        let authority = Authority::new(settings, outside, vault, live.clone(), live.clone());
         let limits = Arc::new(Limits::new(Rates::default()));
         let app = Arc::new(Inner { authority, live, limits: limits.clone(), edge });
         let options = SiteOptions { limits, docs_base: ISSUER.into(), ..SiteOptions::default() };
         let site = endpoints::site(app.clone(), Metrics::detached(), options).expect("the document is JSON");
-        Self { site, app, store, clock, keys, runner }
+        Self { site, app, store, clock, keys: BTreeMap::new(), fetch, runner }
+    }
+
+    /// Another server over the same log and the same vault: nothing else of this one is left.
+    pub async fn restart(self) -> Self {
+        let Self { site: _, app, store, clock, keys, fetch, runner } = self;
+        runner.shutdown().await;
+        let authority = &app.authority;
+        // A seed of its own: the numbers drawn before are not drawn again.
+        let (vault, settings, edge) = (authority.vault().clone(), authority.settings.clone(), app.edge.clone());
+        let server = Self::over(store, clock, vault, settings, edge, fetch, 2).await;
+        Self { keys, ..server }
     }
 
     /// The issuer identifier.
@@ -189,6 +238,7 @@ fn settings() -> Settings {
         acr_values_supported: Arc::from(["urn:example:silver".to_owned(), "urn:example:gold".to_owned()]),
         remember_offline_access: false,
         registration: RegistrationSettings::default(),
+        on_role_change: RoleChangeEffect::Narrow,
         key_publication_lead: Seconds(3_600),
         key_rotation_interval: Seconds(90 * 86_400),
     }

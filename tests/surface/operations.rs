@@ -38,6 +38,7 @@ impl Operation {
     pub fn example_path(&self) -> String {
         let segment = |part: &str| match part {
             "{client_id}" => "client_01932d5e7c1a7e31b7a80f6c3d2a9b10".to_owned(),
+            "{id}" if self.path.contains("/resource-servers/") => "0123456789abcdef0123456789abcdef".to_owned(),
             "{file}" => "index.css".to_owned(),
             _ if part.starts_with('{') => "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10".to_owned(),
             literal => literal.to_owned(),

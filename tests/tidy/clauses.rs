@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use crate::source::{File, Slashes, is_word, root, rust_below};
 
-const CODE: [&str; 4] = ["src", "api/src", "projections/src", "cli/src"];
-const TESTS: [&str; 7] = ["src", "api", "projections", "cli", "tests", "examples", "bench"];
+const CODE: [&str; 5] = ["src", "api/src", "projections/src", "outbound/src", "cli/src"];
+const TESTS: [&str; 8] = ["src", "api", "projections", "outbound", "cli", "tests", "examples", "bench"];
 const TABLE: &str = "docs/conformance.md";
 const EXCEPTIONS: &str = "docs/conformance-exceptions.toml";
 

@@ -5,21 +5,16 @@ use std::sync::Arc;
 use grantlog_core::{
     app::{UseCaseError, clients::RegisteredClient},
     domain::{
-        ClientId, Timestamp,
+        ClientId, OrganizationId, Timestamp,
         client::{ClientRefusal, Registration},
     },
-    protocol::{
-        ClientMetadata,
-        client_metadata::{ClientMetadataInput, MetadataProblem},
-        parse_client_id,
-    },
+    protocol::{ClientMetadata, client_metadata::ClientMetadataInput, parse_client_id},
 };
-use grantlog_projections::live::ClientView;
+use grantlog_projections::live::{ClientFilter, ClientView};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ADMIN, PageQuery, READERS};
+use super::{ADMIN, PageQuery, READERS, invalid_metadata, organizations::organization_id_of};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
     idempotency::IdempotencyKeyHeader,
@@ -151,17 +146,15 @@ pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
 
 /// List clients.
 #[utoipa::path(get, path = COLLECTION, tag = "clients", operation_id = "listClients", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
-    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200), ("registration" = Option<Registration>, Query, description = "Only those that came to be registered in this way.")),
+    params(("cursor" = Option<String>, Query, description = "Where the page begins: `next_cursor` of the page before."), ("limit" = Option<u32>, Query, description = "How many: 1 to 200; 50 when nothing is said.", minimum = 1, maximum = 200), ("organization_id" = Option<String>, Query, description = "Only those that belong to this organization."), ("registration" = Option<Registration>, Query, description = "Only those that came to be registered in this way.")),
     responses((status = 200, description = "A page of clients.", body = ClientPage), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
-    let registration = registration(&request)?;
-    let page = app
-        .live
-        .clients(cursor.as_deref(), limit, registration, app.authority.now())
-        .map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
+    let filter = ClientFilter { registration: registration(&request)?, organization_id: organization(&request)? };
+    let page = app.live.clients(cursor.as_deref(), limit, &filter, app.authority.now());
+    let page = page.map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
     let clients = page.clients.iter().map(|view| Client::of(view)).collect();
     Ok(reply::ok(&ClientPage { clients, next_cursor: page.next }))
 }
@@ -280,6 +273,12 @@ fn registration(request: &Request) -> Result<Option<Registration>, Problem> {
     known.map(Some).ok_or_else(|| Problem::invalid_field("registration", format!("It must be one of {}.", names())))
 }
 
+fn organization(request: &Request) -> Result<Option<OrganizationId>, Problem> {
+    let Some(text) = request.query_param("organization_id")? else { return Ok(None) };
+    let invalid = || Problem::invalid_field("organization_id", "No organization can have this id.");
+    organization_id_of(&text).map(Some).ok_or_else(invalid)
+}
+
 /// A text that no client can have as id names none.
 fn client_id(request: &Request) -> Result<ClientId, Problem> {
     parse_client_id(request.param("client_id")?).ok_or_else(|| Problem::not_found("There is no such client."))
@@ -292,13 +291,7 @@ fn find(app: &App, id: &ClientId) -> Result<Arc<ClientView>, Problem> {
 
 fn metadata(request: &Request) -> Result<ClientMetadata, Problem> {
     let input: ClientMetadataInput = request.json()?;
-    input.into_metadata().map_err(|problems| {
-        let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
-        let first = problems.first().map(|problem| problem.field).unwrap_or_default();
-        Problem::new(ProblemCode::InvalidMetadata, "What is registered about a client must be consistent; `problems` lists every mistake.")
-            .field(first)
-            .member("problems", listed)
-    })
+    input.into_metadata().map_err(|problems| invalid_metadata("What is registered about a client must be consistent", &problems))
 }
 
 fn refused(error: UseCaseError<ClientRefusal>) -> Problem {

@@ -4,7 +4,7 @@ use grantlog_core::{
     domain::{GrantId, SubjectId, api_key::Role},
     protocol::RedirectUri,
 };
-use grantlog_projections::live::GrantView;
+use grantlog_projections::live::{ClientView, GrantView};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,7 +20,7 @@ pub const COLLECTION: &str = "/v1/subjects/{id}/grants";
 /// One of them.
 pub const ITEM: &str = "/v1/subjects/{id}/grants/{grant_id}";
 /// Who may end a grant: administrators, and the application's backend for the person.
-const ENDERS: [Role; 2] = [Role::Admin, Role::Consent];
+pub(super) const ENDERS: [Role; 2] = [Role::Admin, Role::Consent];
 /// Who may look at grants: auditors too.
 const READERS: [Role; 3] = [Role::Admin, Role::Consent, Role::Auditor];
 
@@ -58,6 +58,19 @@ pub struct GrantedClient {
     logo_uri: Option<String>,
     /// Whether it is suspended.
     suspended: bool,
+}
+
+impl GrantedClient {
+    pub(super) fn of(client: &ClientView) -> Self {
+        Self {
+            client_id: client.client_id.to_string(),
+            redirect_host: client.metadata.redirect_uris.first().map(RedirectUri::host_for_display),
+            client_name: client.metadata.client_name.clone(),
+            client_uri: client.metadata.client_uri.clone(),
+            logo_uri: client.metadata.logo_uri.clone(),
+            suspended: client.suspended,
+        }
+    }
 }
 
 /// A subject's grants.
@@ -100,7 +113,7 @@ pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
     }
 }
 
-async fn find_subject(app: &App, request: &Request) -> Result<Option<SubjectId>, Problem> {
+pub(super) async fn find_subject(app: &App, request: &Request) -> Result<Option<SubjectId>, Problem> {
     app.authority.vault().find_subject(request.param("id")?).await.map_err(|error| unavailable(error.into()))
 }
 
@@ -108,14 +121,7 @@ fn describe(app: &App, grant: &GrantView) -> Option<Grant> {
     let client = app.live.client(&grant.client_id)?;
     Some(Grant {
         id: grant.grant_id.to_string(),
-        client: GrantedClient {
-            client_id: client.client_id.to_string(),
-            redirect_host: client.metadata.redirect_uris.first().map(RedirectUri::host_for_display),
-            client_name: client.metadata.client_name.clone(),
-            client_uri: client.metadata.client_uri.clone(),
-            logo_uri: client.metadata.logo_uri.clone(),
-            suspended: client.suspended,
-        },
+        client: GrantedClient::of(&client),
         organization_id: grant.organization_id.as_ref().map(|organization| organization.0.to_string()),
         scope: grant.scope.to_string(),
         consented_at: grant.consented_at?.to_rfc3339(),

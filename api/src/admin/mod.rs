@@ -1,14 +1,22 @@
-//! What administrators do: clients, API keys, initial access tokens, signing keys, grants.
+//! What administrators do: clients, resource servers, trusted issuers, API keys, initial access tokens, signing keys, grants.
 
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
 pub mod initial_access_tokens;
+pub mod organizations;
+pub mod resource_servers;
 pub mod signing_keys;
+pub mod subjects;
+pub mod trusted_issuers;
 
-use grantlog_core::domain::api_key::Role;
+use grantlog_core::{domain::api_key::Role, protocol::MetadataProblem};
+use serde_json::json;
 
-use crate::{problem::Problem, request::Request};
+use crate::{
+    problem::{Problem, ProblemCode},
+    request::Request,
+};
 
 /// Who may administer.
 pub(crate) const ADMIN: [Role; 1] = [Role::Admin];
@@ -38,4 +46,11 @@ impl PageQuery {
         };
         Ok(Self { cursor: request.query_param("cursor")?, limit })
     }
+}
+
+/// Every mistake in what was sent to be registered.
+fn invalid_metadata(detail: &str, problems: &[MetadataProblem]) -> Problem {
+    let listed: Vec<_> = problems.iter().map(|MetadataProblem { field, problem }| json!({"field": field, "detail": problem})).collect();
+    let first = problems.first().map(|problem| problem.field).unwrap_or_default();
+    Problem::new(ProblemCode::InvalidMetadata, format!("{detail}; `problems` lists every mistake.")).field(first).member("problems", listed)
 }

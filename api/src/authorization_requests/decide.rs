@@ -9,12 +9,14 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    ROLES, authorization_id, refused,
+    authorization_id,
+    caller::{Caller, says_nothing},
+    refused,
     resource::AuthorizationRequest,
     subject::{Subject, check_browser_binding},
 };
 use crate::{
-    app::{App, acting_as, positioned},
+    app::{App, positioned},
     problem::{Problem, ProblemBody},
     reply::{self, Response},
     request::Request,
@@ -122,21 +124,26 @@ impl DecideAuthorizationRequest {
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
     request_body(content = DecideAuthorizationRequest, example = json!({"decision": "approve", "scopes": ["openid", "email"], "browser_binding": "s3ss10n-3f6c",
         "shown": {"ui_build": "2026.11.3", "locale": "pt-BR"}})),
-    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"]), ("TrustedToken" = [])),
     responses(
         (status = 200, description = "The request is completed: send the browser to `redirect_to`.", body = AuthorizationRequest),
         (status = 409, description = "It was decided otherwise, has expired, or the person does not suffice; `authorization_request` has it as it stands.", body = ProblemBody),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),
         (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn decide(app: App, request: Request) -> Result<Response, Problem> {
-    let key = app.require_role(&request, &ROLES).await?;
+    let (token, context) = Caller::known(&app, &request).await?;
     let id = authorization_id(&request)?;
     let mut input: DecideAuthorizationRequest = request.json()?;
     check_browser_binding(input.browser_binding.as_deref())?;
-    let context = acting_as(&key, &request);
     let decision = input.decision()?;
-    let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
-    match app.authority.decide_authorization(&context, id, decision, subject, input.browser_binding).await {
+    let view = if let Some(token) = token {
+        says_nothing(input.subject.is_none())?;
+        app.authority.decide_by_page(&context, id, decision, *token, input.browser_binding).await
+    } else {
+        let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
+        app.authority.decide_authorization(&context, id, decision, subject, input.browser_binding).await
+    };
+    match view {
         Ok(view) => Ok(positioned(reply::ok(&AuthorizationRequest::of(&app, &view)), &context)),
         Err(error) => Err(refused(&app, &context, Some(id), error).await),
     }

@@ -1,5 +1,6 @@
 //! The headless flow: the application hosts the authorization endpoint and calls these routes.
 
+mod caller;
 pub mod create;
 pub mod decide;
 pub mod read;
@@ -35,6 +36,13 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
         UseCaseError::Refused(AuthorizeRefusal::ClientInactive) => {
             return Problem::new(ProblemCode::Conflict, "The client is suspended or deleted: nothing can be granted to it.")
                 .field("client_id");
+        }
+        UseCaseError::Refused(AuthorizeRefusal::TokenUsedElsewhere) => {
+            return Problem::forbidden("The trusted token was used for another authorization request.")
+                .member("reason", "token_used_elsewhere");
+        }
+        UseCaseError::Refused(AuthorizeRefusal::AnotherPerson) => {
+            return Problem::forbidden("The request was decided by somebody else.").member("reason", "another_person");
         }
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use grantlog_core::{
     app::authorize::{Answer, AuthorizationView, RejectedRequest},
     domain::{
-        AuthorizationId, Timestamp,
+        AuthorizationId, ResourceServerId, Timestamp,
         authorization::{AuthorizationState, ConsentReason, Next, Prompt, ResponseMode},
         client::Registration,
     },
@@ -32,6 +32,8 @@ pub struct AuthorizationRequest {
     pub client: Option<Client>,
     /// What is asked for.
     pub scopes: Vec<RequestedScope>,
+    /// The resource servers that tokens are asked for (RFC 8707); none named: the usual one.
+    pub resources: Vec<RequestedResource>,
     /// What the client would like the page to consider.
     pub hints: Hints,
     /// The person that was attested.
@@ -125,6 +127,17 @@ pub struct RequestedScope {
     pub reason: Option<String>,
 }
 
+/// One resource server that tokens are asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RequestedResource {
+    /// Its identifier.
+    #[schema(example = "https://notes.example.com/")]
+    pub resource: String,
+    /// What it is called; null when it is not registered by a name.
+    #[schema(example = "Sundial Notes")]
+    pub name: Option<String>,
+}
+
 /// What the client would like the page to consider (OIDC Core §3.1.2.1).
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Hints {
@@ -196,6 +209,7 @@ impl AuthorizationRequest {
             client: parameters
                 .map(|parameters| Client::of(parameters.client_id.as_str(), view, parameters.redirect_uri.host_for_display())),
             scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
+            resources: parameters.map(|parameters| requested_resources(app, &parameters.resources)).unwrap_or_default(),
             hints: parameters
                 .map(|parameters| Hints {
                     login_hint: view.login_hint.clone(),
@@ -229,6 +243,7 @@ impl AuthorizationRequest {
             next: if rejected.answer.is_some() { Next::Redirect } else { Next::ShowError },
             client: None,
             scopes: Vec::new(),
+            resources: Vec::new(),
             hints: Hints::default(),
             subject: None,
             consent_required: None,
@@ -280,6 +295,11 @@ fn form_of(answer: &Answer) -> FormPost {
 fn error_of(answer: &Answer) -> Option<RequestError> {
     let told = |name| answer.parameters.iter().find(|(told, _)| *told == name).map(|(_, value)| value.clone());
     Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default() })
+}
+
+fn requested_resources(app: &App, resources: &[String]) -> Vec<RequestedResource> {
+    let name = |resource: &str| app.live.resource_server(&ResourceServerId::of(resource)).map(|server| server.settings.name.clone());
+    resources.iter().map(|resource| RequestedResource { name: name(resource), resource: resource.clone() }).collect()
 }
 
 fn requested_scopes(app: &App, requested: &Scope, agreed: &Scope) -> Vec<RequestedScope> {

@@ -1,17 +1,26 @@
 //! Say who is logged in.
 
 use grantlog_core::{
-    app::{authorize::SubjectAttestation, claims, clients::CLIENT_ID_PREFIX},
+    app::{
+        authorize::SubjectAttestation,
+        claims::{self, AttestedClaimsError},
+        clients::CLIENT_ID_PREFIX,
+    },
     domain::{OrganizationId, Timestamp, authorization::Authentication},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{ROLES, authorization_id, refused, resource::AuthorizationRequest};
+use super::{
+    authorization_id,
+    caller::{Caller, says_nothing},
+    refused,
+    resource::AuthorizationRequest,
+};
 use crate::{
-    app::{App, acting_as, positioned},
-    problem::{Problem, ProblemBody},
+    app::{App, positioned},
+    problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
     request::Request,
 };
@@ -45,7 +54,8 @@ pub struct Subject {
     /// Their roles.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// Claims of OIDC Core §5.1 about them. They are kept sealed under a key of the person's own.
+    /// Claims about them: those of OIDC Core §5.1, which scopes ask for, and others, which custom claims can name. They are
+    /// kept sealed under a key of the person's own.
     #[serde(default)]
     #[schema(value_type = Object, example = json!({"name": "Ana Silva", "email": "ana@example.com", "email_verified": true}))]
     pub claims: Map<String, Value>,
@@ -66,13 +76,32 @@ pub enum AuthTime {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttestSubject {
-    /// Who; null: nobody. With `prompt=none` the latter ends the request with `login_required`.
-    #[serde(deserialize_with = "Option::deserialize")]
-    #[schema(required)]
-    pub subject: Option<Subject>,
+    /// Who; null: nobody. With `prompt=none` the latter ends the request with `login_required`. A backend has to send it; a
+    /// page must not: its token says who.
+    #[serde(default)]
+    #[schema(value_type = Option<Subject>)]
+    pub subject: Said,
     /// What was given when the request was taken in.
     #[serde(default)]
     pub browser_binding: Option<String>,
+}
+
+/// What a member says of who is logged in; null is something else than nothing.
+#[derive(Debug, Default)]
+pub enum Said {
+    /// It is not there.
+    #[default]
+    Nothing,
+    /// Nobody is.
+    Nobody,
+    /// Somebody is.
+    Somebody(Box<Subject>),
+}
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<Subject>::deserialize(deserializer)?.map_or(Self::Nobody, |subject| Self::Somebody(Box::new(subject))))
+    }
 }
 
 impl Subject {
@@ -92,9 +121,12 @@ impl Subject {
         for (field, value) in [("subject.organization_id", &self.organization_id), ("subject.acr", &self.acr)] {
             value.iter().try_for_each(|value| check_name(field, value))?;
         }
-        if let Some(unknown) = self.claims.keys().find(|name| !claims::is_supported(name)) {
-            return Err(Problem::invalid_field(format!("subject.claims.{unknown}"), "No scope asks for this claim (OIDC Core §5.4)."));
-        }
+        claims::check_attested(&self.claims).map_err(|error| match &error {
+            AttestedClaimsError::Reserved(name) => Problem::invalid_field(format!("subject.claims.{name}"), error.to_string()),
+            AttestedClaimsError::TooMany | AttestedClaimsError::TooLong | AttestedClaimsError::Name => {
+                Problem::invalid_field("subject.claims", error.to_string())
+            }
+        })?;
         let auth_time = match &self.auth_time {
             AuthTime::Seconds(seconds) => Timestamp::from_seconds(*seconds),
             AuthTime::Text(text) => {
@@ -138,20 +170,29 @@ pub(crate) fn check_browser_binding(binding: Option<&str>) -> Result<(), Problem
     params(("id" = String, Path, description = "The id of the request.", example = "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10")),
     request_body(content = AttestSubject, example = json!({"browser_binding": "s3ss10n-3f6c",
         "subject": {"id": "ana", "auth_time": "2026-03-03T13:58:12Z", "amr": ["pwd", "otp"], "claims": {"name": "Ana Silva", "email": "ana@example.com"}}})),
-    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"])),
+    security(("ApiKey" = ["admin"]), ("ApiKey" = ["consent"]), ("TrustedToken" = [])),
     responses(
         (status = 200, description = "The request as it stands.", body = AuthorizationRequest),
         (status = 409, description = "It was decided, or it has expired; `authorization_request` has it as it stands.", body = ProblemBody),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),
         (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn attest(app: App, request: Request) -> Result<Response, Problem> {
-    let key = app.require_role(&request, &ROLES).await?;
+    let (token, context) = Caller::known(&app, &request).await?;
     let id = authorization_id(&request)?;
     let input: AttestSubject = request.json()?;
-    let context = acting_as(&key, &request);
     check_browser_binding(input.browser_binding.as_deref())?;
-    let subject = input.subject.map(|subject| subject.attestation(app.authority.now())).transpose()?;
-    match app.authority.attest_subject(&context, id, subject, input.browser_binding).await {
+    let view = if let Some(token) = token {
+        says_nothing(matches!(input.subject, Said::Nothing))?;
+        app.authority.attest_by_page(&context, id, *token, input.browser_binding).await
+    } else {
+        let subject = match input.subject {
+            Said::Nothing => return Err(Problem::new(ProblemCode::InvalidJson, "missing field `subject`")),
+            Said::Nobody => None,
+            Said::Somebody(subject) => Some(subject.attestation(app.authority.now())?),
+        };
+        app.authority.attest_subject(&context, id, subject, input.browser_binding).await
+    };
+    match view {
         Ok(view) => Ok(positioned(reply::ok(&AuthorizationRequest::of(&app, &view)), &context)),
         Err(error) => Err(refused(&app, &context, Some(id), error).await),
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::access_token::LiveAccessToken;
 use grantlog_core::{
     app::{api_keys::AuthenticatedApiKey, recognise::Recognised},
-    domain::api_key::Role,
-    protocol::{BearerToken, SecretText, client_authentication::basic_password, presented_token},
+    domain::{ResourceServerId, api_key::Role},
+    protocol::{BearerToken, SecretText, claims_template::is_reserved_claim, client_authentication::basic_password, presented_token},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{form, unavailable, worded};
@@ -72,6 +73,9 @@ pub struct IntrospectionResponse {
     /// The authentication context class.
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<String>,
+    /// Custom claims of the client and of the resource servers, as they stand in a JWT.
+    #[serde(flatten)]
+    custom: Map<String, Value>,
 }
 
 /// Look at a token.
@@ -121,16 +125,41 @@ async fn look_at(app: &App, caller: &AuthenticatedApiKey, presented: &str) -> Re
     if !token.audience.iter().any(|audience| audience == own_audience) {
         return Ok(None);
     }
-    describe(app, token, reference.to_string()).await
+    describe(app, token, reference.to_string(), claims).await
 }
 
-async fn describe(app: &App, token: LiveAccessToken, jti: String) -> Result<Option<IntrospectionResponse>, OAuthFailure> {
+/// What a JWT says beside the protocols; of an opaque token what it would say as a JWT.
+async fn custom_claims(
+    app: &App,
+    token: &LiveAccessToken,
+    sub: &str,
+    claims: Option<Map<String, Value>>,
+) -> Result<Map<String, Value>, OAuthFailure> {
+    if let Some(mut claims) = claims {
+        claims.retain(|name, _| !is_reserved_claim(name));
+        return Ok(claims);
+    }
+    let Some(client) = app.live.client(&token.client_id) else { return Ok(Map::new()) };
+    let servers: Vec<_> = token.audience.iter().filter_map(|audience| app.live.resource_server(&ResourceServerId::of(audience))).collect();
+    let of_servers = servers.iter().map(|server| &server.settings.access_token_claims);
+    let templates: Vec<_> = std::iter::once(&client.metadata.claims.access_token).chain(of_servers).collect();
+    let facts = token.claim_facts(sub, &client.metadata.client_name);
+    app.authority.custom_claims(&templates, &facts).await.map_err(unavailable)
+}
+
+async fn describe(
+    app: &App,
+    token: LiveAccessToken,
+    jti: String,
+    claims: Option<Map<String, Value>>,
+) -> Result<Option<IntrospectionResponse>, OAuthFailure> {
     let sub = match token.subject {
         None => Some(token.client_id.0.clone()),
         Some(subject) => app.authority.vault().external_id(subject).await.map_err(|error| unavailable(error.into()))?,
     };
     // A subject that was forgotten has no live token.
     let Some(sub) = sub else { return Ok(None) };
+    let custom = custom_claims(app, &token, &sub, claims).await?;
     Ok(Some(IntrospectionResponse {
         active: true,
         scope: Some(token.scope.to_string()),
@@ -144,5 +173,6 @@ async fn describe(app: &App, token: LiveAccessToken, jti: String) -> Result<Opti
         org_id: token.organization_id.map(|organization| organization.0.to_string()),
         auth_time: token.authentication.as_ref().map(|authentication| authentication.auth_time.as_seconds()),
         acr: token.authentication.and_then(|authentication| authentication.acr.clone()),
+        custom,
     }))
 }

@@ -23,7 +23,7 @@ pub const OIDC: &str = "/.well-known/openid-configuration";
 /// How long clients may keep the document, in seconds.
 const MAX_AGE: u64 = 300;
 
-/// The metadata document (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3).
+/// The metadata document (RFC 8414 §2, OpenID Connect Discovery §3, RFC 9207 §3, RFC 9728 §4).
 #[expect(clippy::struct_excessive_bools, reason = "the specifications give the document these members")]
 #[derive(Serialize, ToSchema)]
 pub struct Metadata {
@@ -67,6 +67,9 @@ pub struct Metadata {
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     authorization_response_iss_parameter_supported: bool,
+    /// The resource servers that are registered, by their identifiers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    protected_resources: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_documentation: Option<String>,
 }
@@ -108,6 +111,8 @@ impl Metadata {
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             authorization_response_iss_parameter_supported: true,
+            // RFC 9728 §4: so that clients can tell that both sides know of each other.
+            protected_resources: app.live.resource_servers().iter().map(|server| server.settings.identifier.clone()).collect(),
             service_documentation: app.edge.service_documentation.clone(),
             issuer,
         }

@@ -4,6 +4,7 @@ pub mod authorization;
 pub mod authorization_response;
 pub mod introspection;
 pub mod metadata;
+pub mod protected_resource;
 pub mod registration;
 pub mod registration_management;
 pub mod revocation;

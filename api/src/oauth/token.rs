@@ -1,6 +1,9 @@
 //! The token endpoint (OAuth 2.1 §3.2).
 
-use grantlog_core::{app::issue::IssuedTokens, protocol::TokenRequest};
+use grantlog_core::{
+    app::issue::{IssuedTokens, PresentedCode},
+    protocol::TokenRequest,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -68,6 +71,8 @@ pub struct TokenForm {
     refresh_token: Option<String>,
     /// Scopes, separated by spaces.
     scope: Option<String>,
+    /// The resource servers that the access token shall be for (RFC 8707 §2.2); may be sent several times.
+    resource: Option<String>,
     /// The client's id, unless it is in the Authorization header.
     client_id: Option<String>,
     /// The client's secret (`client_secret_post`).
@@ -95,11 +100,14 @@ pub async fn token(app: App, request: Request) -> Result<Response, OAuthFailure>
     let (client, context) = authenticate_client(&app, &request, &params).await?;
     let authority = &app.authority;
     let issued = match TokenRequest::parse(&params).map_err(|error| worded(&error, false))? {
-        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
-            authority.redeem_code(&context, &client, code.expose(), redirect_uri, code_verifier).await
+        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier, resources } => {
+            let presented = PresentedCode { code: code.expose(), redirect_uri, code_verifier, resources };
+            authority.redeem_code(&context, &client, presented).await
         }
-        TokenRequest::RefreshToken { refresh_token, scope } => authority.refresh(&context, &client, refresh_token.expose(), scope).await,
-        TokenRequest::ClientCredentials { scope } => authority.issue_machine_token(&context, &client, scope).await,
+        TokenRequest::RefreshToken { refresh_token, scope, resources } => {
+            authority.refresh(&context, &client, refresh_token.expose(), scope, resources).await
+        }
+        TokenRequest::ClientCredentials { scope, resources } => authority.issue_machine_token(&context, &client, scope, &resources).await,
     };
     // RFC 6749 §5.1: no-store, and no-cache for old caches.
     let response = reply::ok(&TokenResponse::from(issued.map_err(use_case_error)?)).no_cache_for_http_1_0();

@@ -19,7 +19,8 @@ pub const PATH: &str = "/oauth2/userinfo";
 
 /// Claims about the end-user.
 ///
-/// Send an access token that was granted `openid`. Which claims come back depends on its scopes.
+/// Send an access token that was granted `openid`. Which claims come back depends on its scopes, and on the
+/// custom claims of the client.
 #[utoipa::path(get, path = PATH, tag = "protocol", operation_id = "userinfo", security(("AccessToken" = [])),
     responses(
         (status = 200, description = "The claims; `sub` is always among them.", body = Object, example = json!({"sub": "ana", "name": "Ana Silva", "email": "ana@example.com"})),
@@ -41,6 +42,10 @@ pub async fn userinfo(app: App, request: Request) -> Result<Response, BearerFail
     let trouble = |error| BearerFailure::from(unavailable(error));
     let sub = app.authority.vault().external_id(subject).await.map_err(|error| trouble(error.into()))?.ok_or_else(invalid)?;
     let mut claims = app.authority.subject_claims(token.claims.as_deref(), &token.scope).await.map_err(trouble)?;
+    if let Some(client) = app.live.client(&token.client_id) {
+        let facts = token.claim_facts(&sub, &client.metadata.client_name);
+        claims.extend(app.authority.custom_claims(&[&client.metadata.claims.userinfo], &facts).await.map_err(trouble)?);
+    }
     claims.insert("sub".to_owned(), Value::from(&*sub));
     Ok(reply::ok(&claims))
 }

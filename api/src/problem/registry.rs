@@ -49,9 +49,9 @@ problem_codes! {
     MalformedRequest "malformed_request" BAD_REQUEST "The request can't be read"
         "The path or the query is not percent-encoded UTF-8, or the body ended before it was complete.";
     Unauthenticated "unauthenticated" UNAUTHORIZED "Credentials are required"
-        "There are no credentials, or they are unknown, revoked or expired. Send an API key as `Authorization: Bearer glk_…`.";
+        "There are no credentials, or they are unknown, revoked or expired. Send an API key as `Authorization: Bearer glk_…`. Where a trusted token was sent, `reason` says what is wrong with it.";
     Forbidden "forbidden" FORBIDDEN "Not allowed"
-        "The API key is valid, but its role does not include this operation.";
+        "The API key is valid, but its role does not include this operation; or a page presented a trusted token that is good, but not here: `reason` says why.";
     NoSuchEndpoint "no_such_endpoint" NOT_FOUND "There is no such endpoint"
         "No operation has this path. See `/openapi.json` for those that exist.";
     NotFound "not_found" NOT_FOUND "Not found"
@@ -66,8 +66,8 @@ problem_codes! {
         "The body is larger than this endpoint accepts.";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported"
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
-    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "The client's metadata is not acceptable"
-        "What is registered about a client must be consistent. The member `problems` lists every mistake, each with its `field`.";
+    InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "What is to be registered is not acceptable"
+        "What is registered about a client, a resource server or a trusted issuer must be consistent. The member `problems` lists every mistake, each with its `field`.";
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key means another request"
         "The header `Idempotency-Key` has a key that the caller used for another operation or another body less than a day ago. A new request needs a new key.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"

@@ -8,13 +8,13 @@ use http::{
     HeaderMap, HeaderValue, Method,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-        ACCESS_CONTROL_MAX_AGE, ALLOW,
+        ACCESS_CONTROL_MAX_AGE, ALLOW, ORIGIN, VARY,
     },
 };
 use tokio::time::{Instant, timeout_at};
 use warp::{Filter, Rejection, filters::BoxedFilter, path::FullPath};
 
-use super::Route;
+use super::{Cors, Route};
 use crate::{
     limits::Limits,
     percent::NotDecodable,
@@ -48,7 +48,7 @@ pub(super) fn fold<A>(routes: &Arc<[Arc<Route<A>>]>, app: &A, limits: &Arc<Limit
 where
     A: Clone + Send + Sync + 'static,
 {
-    let last = no_route(routes.clone());
+    let last = no_route(routes.clone(), app.clone());
     routes.iter().rev().fold(last, |rest, route| one(route.clone(), app.clone(), limits.clone()).or(rest).unify().boxed())
 }
 
@@ -101,12 +101,12 @@ where
 {
     let (context, deadline) = (head.arrival.context.clone().speaking(route.dialect), head.arrival.deadline);
     let is_head = head.matched.method == Method::HEAD;
+    let sharing = Sharing::of(&route.cors, &app, &head.headers);
     let response = match receive(route, limits, head, body).await {
         Ok(request) => answer(route, app, request, &context, deadline).await,
         Err(problem) => problem.into_response(&context),
     };
-    let response = if route.cors { share(response) } else { response };
-    let response = response.note(AnsweredBy(route.template.text().clone()));
+    let response = sharing.share(response).note(AnsweredBy(route.template.text().clone()));
     if is_head { response.without_body() } else { response }
 }
 
@@ -140,40 +140,98 @@ async fn answer<A>(route: &Route<A>, app: A, request: Request, context: &Context
     }
 }
 
-fn share(response: Response) -> Response {
-    response
-        .with_header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
-        .with_header(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("grantlog-request-id, retry-after, www-authenticate"))
+/// Who may read an answer (Fetch standard, CORS check).
+#[derive(Clone)]
+enum Sharing {
+    /// Scripts of our own origin.
+    Nobody,
+    /// Scripts of any origin.
+    Everybody,
+    /// Scripts of one origin, or of none; who asks makes a difference, and caches have to know.
+    Origin(Option<HeaderValue>),
+}
+
+impl Sharing {
+    fn of<A>(cors: &Cors<A>, app: &A, headers: &HeaderMap) -> Self {
+        match cors {
+            Cors::None => Self::Nobody,
+            Cors::Any => Self::Everybody,
+            Cors::Registered(is_registered) => {
+                let origin = headers.get(ORIGIN).filter(|origin| origin.to_str().is_ok_and(|origin| is_registered(app, origin)));
+                Self::Origin(origin.cloned())
+            }
+        }
+    }
+
+    fn is_allowed(&self) -> bool {
+        matches!(self, Self::Everybody | Self::Origin(Some(_)))
+    }
+
+    fn share(&self, response: Response) -> Response {
+        const EXPOSED: HeaderValue = HeaderValue::from_static("grantlog-request-id, retry-after, www-authenticate");
+        const EXPOSED_TO_PAGES: HeaderValue =
+            HeaderValue::from_static("grantlog-position, grantlog-request-id, ratelimit, retry-after, www-authenticate");
+        match self {
+            Self::Nobody => response,
+            Self::Everybody => response
+                .with_header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
+                .with_header(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED),
+            Self::Origin(None) => response.with_header(VARY, HeaderValue::from_static("Origin")),
+            Self::Origin(Some(origin)) => response
+                .with_header(VARY, HeaderValue::from_static("Origin"))
+                .with_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())
+                .with_header(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_TO_PAGES),
+        }
+    }
+
+    /// Fetch standard, CORS-preflight: no credentials, which are the cookies of a browser.
+    fn preflight(&self, allowed: HeaderValue) -> Response {
+        const HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type");
+        const HEADERS_OF_PAGES: HeaderValue =
+            HeaderValue::from_static("authorization, content-type, grantlog-browser-binding, grantlog-min-position");
+        // Origins are registered and taken away again: browsers don't remember those for long.
+        let (headers, max_age) = match self {
+            Self::Nobody | Self::Everybody => (HEADERS, HeaderValue::from_static("86400")),
+            Self::Origin(_) => (HEADERS_OF_PAGES, HeaderValue::from_static("600")),
+        };
+        self.share(reply::no_content())
+            .with_header(ACCESS_CONTROL_ALLOW_METHODS, allowed)
+            .with_header(ACCESS_CONTROL_ALLOW_HEADERS, headers)
+            .with_header(ACCESS_CONTROL_MAX_AGE, max_age)
+    }
 }
 
 /// The one answer for requests that no route takes. It stands last in the fold and takes everything, so that no
 /// rejection is ever left over.
-fn no_route<A: Send + Sync + 'static>(routes: Arc<[Arc<Route<A>>]>) -> BoxedFilter<(Answer,)> {
+fn no_route<A: Clone + Send + Sync + 'static>(routes: Arc<[Arc<Route<A>>]>, app: A) -> BoxedFilter<(Answer,)> {
     warp::method()
         .and(warp::path::full())
+        .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Arrival>())
-        .map(move |method: Method, path: FullPath, arrival: Arrival| {
-            let response = unrouted(&routes, &method, path.as_str(), &arrival.context);
+        .map(move |method: Method, path: FullPath, headers: HeaderMap, arrival: Arrival| {
+            let response = unrouted(&routes, &app, &method, path.as_str(), &headers, &arrival.context);
             let response = if method == Method::HEAD { response.without_body() } else { response };
             warp::Reply::into_response(response)
         })
         .boxed()
 }
 
-fn unrouted<A>(routes: &[Arc<Route<A>>], method: &Method, path: &str, context: &Context) -> Response {
+fn unrouted<A>(routes: &[Arc<Route<A>>], app: &A, method: &Method, path: &str, headers: &HeaderMap, context: &Context) -> Response {
     let here: Vec<_> = routes.iter().filter(|route| route.template.matches(path)).collect();
     let Some(first) = here.first() else {
         let problem = Problem::new(ProblemCode::NoSuchEndpoint, "No operation has this path.");
         return problem.into_response(context);
     };
-    let cors = here.iter().any(|route| route.cors);
-    let allowed = methods(&here, cors);
-    let response = if cors && method == Method::OPTIONS {
-        preflight(allowed)
+    // The operations of one path are shared alike, or not at all.
+    let shared = here.iter().map(|route| Sharing::of(&route.cors, app, headers)).find(|sharing| !matches!(sharing, Sharing::Nobody));
+    let sharing = shared.unwrap_or(Sharing::Nobody);
+    let allowed = methods(&here, sharing.is_allowed());
+    let response = if sharing.is_allowed() && method == Method::OPTIONS {
+        sharing.preflight(allowed)
     } else {
         let problem = Problem::new(ProblemCode::MethodNotAllowed, "The path exists, but not with this method.").header(ALLOW, allowed);
         let response = problem.into_response(&context.clone().speaking(first.dialect));
-        if cors { share(response) } else { response }
+        sharing.share(response)
     };
     response.note(AnsweredBy(first.template.text().clone()))
 }
@@ -194,12 +252,4 @@ fn methods<A>(routes: &[&Arc<Route<A>>], cors: bool) -> HeaderValue {
     names.dedup();
     // Method names are tokens, which a header can hold.
     HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// Fetch standard, CORS-preflight: any origin, no credentials.
-fn preflight(allowed: HeaderValue) -> Response {
-    share(reply::no_content())
-        .with_header(ACCESS_CONTROL_ALLOW_METHODS, allowed)
-        .with_header(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"))
-        .with_header(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"))
 }

@@ -88,6 +88,10 @@ fn what_is_out_of_bounds_is_named() {
     for (text, key) in [
         ("[tokens]\ncode_lifetime = 601", "tokens.code_lifetime"),
         ("[limits]\nconnections = 0", "limits.connections"),
+        ("[outbound]\ntimeout = 0", "outbound.timeout"),
+        ("[outbound]\nmax_bytes = 10", "outbound.max_bytes"),
+        ("[outbound]\nallowed_hosts = [\"https://a.example\"]", "outbound.allowed_hosts"),
+        ("[outbound]\ninsecure_hosts = [\"a.example\"]", "outbound.insecure_hosts"),
         ("[projections]\nsnapshot_every = 0", "projections.snapshot_every"),
         ("interaction_url = \"here\"", "interaction_url"),
         ("[scopes]\n\"a b\" = \"\"", "scopes"),
@@ -96,4 +100,17 @@ fn what_is_out_of_bounds_is_named() {
         assert!(error.contains(&format!("`{key}`")), "{error}");
     }
     assert!(read("[limits.per_client]\nburst = 0").is_err());
+    assert!(read("[outbound]\nallowed_hosts = [\"a.example\"]\ninsecure_hosts = [\"a.example:8080\"]").is_ok());
+}
+
+#[test]
+fn what_clients_may_register_themselves_for_is_what_is_said_or_the_standard_scopes_that_there_are() {
+    let scopes = |text: &str| read(text).unwrap().settings().registration.scopes.to_string();
+    assert_eq!(scopes(""), "address email offline_access openid phone profile");
+    assert_eq!(scopes("[scopes]\nopenid = \"Know who you are\"\n\"notes.read\" = \"Read your notes\""), "openid");
+    assert_eq!(scopes("[registration]\nscopes = [\"notes.read\", \"openid\"]"), "notes.read openid");
+    for wrong in ["a b", "full_access"] {
+        assert!(read(&format!("[registration]\nscopes = [\"{wrong}\"]")).unwrap_err().contains("registration.scopes"), "{wrong}");
+    }
+    assert!(read("[registration]\ndynamic = \"everybody\"").unwrap_err().contains("dynamic"));
 }

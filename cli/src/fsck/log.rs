@@ -8,8 +8,9 @@ use grantlog_core::{
         Decider, Event, StreamId, StreamKind, Timestamp, api_key::ApiKeyDecider, authorization::AuthorizationDecider,
         client::ClientDecider, client_assertion::ClientAssertionDecider, client_registration::ClientRegistrationDecider,
         grant::GrantDecider, grant_reservation::GrantReservationDecider, idempotency_key::IdempotencyKeyDecider,
-        initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider, signing_key::SigningKeyDecider,
-        subject::SubjectDecider,
+        initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider, organization::OrganizationDecider,
+        resource_server::ResourceServerDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        trusted_issuer::TrustedIssuerDecider, trusted_token::TrustedTokenDecider,
     },
     store::{EventStore, Position, Recorded, StoreError},
 };
@@ -125,8 +126,12 @@ fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
         StreamKind::MachineToken => fold_with::<MachineTokenDecider>(events),
         StreamKind::SigningKey => fold_with::<SigningKeyDecider>(events),
         StreamKind::ApiKey => fold_with::<ApiKeyDecider>(events),
+        StreamKind::ResourceServer => fold_with::<ResourceServerDecider>(events),
         StreamKind::IdempotencyKey => fold_with::<IdempotencyKeyDecider>(events),
+        StreamKind::Organization => fold_with::<OrganizationDecider>(events),
         StreamKind::Subject => fold_with::<SubjectDecider>(events),
+        StreamKind::TrustedIssuer => fold_with::<TrustedIssuerDecider>(events),
+        StreamKind::TrustedToken => fold_with::<TrustedTokenDecider>(events),
         StreamKind::ClientAssertion => fold_with::<ClientAssertionDecider>(events),
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use grantlog_core::{
     domain::{
-        ClientId, Timestamp,
+        ClientId, OrganizationId, Timestamp,
         client::{ClientEvent, Registration, Standing},
     },
     protocol::ClientMetadata,
@@ -43,9 +43,26 @@ pub struct ClientPage {
     pub next: Option<String>,
 }
 
+/// Which clients are asked for; all of them, when nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientFilter {
+    /// Those that came to be registered in this way.
+    pub registration: Option<Registration>,
+    /// Those that belong to this organization.
+    pub organization_id: Option<OrganizationId>,
+}
+
+impl ClientFilter {
+    fn lets_through(&self, client: &ClientView) -> bool {
+        let organization = &client.metadata.organization_id;
+        self.registration.is_none_or(|registration| client.standing.registration() == registration)
+            && self.organization_id.as_ref().is_none_or(|asked| organization.as_ref() == Some(asked))
+    }
+}
+
 /// A cursor that is none of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one that a page of clients ended with")]
+#[error("the cursor is not one that a page ended with")]
 pub struct InvalidCursor;
 
 #[derive(Clone, Default)]
@@ -70,16 +87,14 @@ impl Clients {
         &self,
         after: Option<&str>,
         limit: usize,
-        registration: Option<Registration>,
+        filter: &ClientFilter,
         now: Timestamp,
     ) -> Result<ClientPage, InvalidCursor> {
         let from = match after {
             None => Bound::Unbounded,
             Some(cursor) => Bound::Excluded(Position(cursor.parse().map_err(|_| InvalidCursor)?)),
         };
-        let is_meant = |client: &&Arc<ClientView>| {
-            !client.standing.is_lapsed(now) && registration.is_none_or(|registration| client.standing.registration() == registration)
-        };
+        let is_meant = |client: &&Arc<ClientView>| !client.standing.is_lapsed(now) && filter.lets_through(client);
         let mut following = self.by_position.range((from, Bound::Unbounded)).filter_map(|(_, id)| self.get(id)).filter(is_meant);
         let clients: Vec<_> = following.by_ref().take(limit).cloned().collect();
         let more = following.next().is_some();

@@ -12,6 +12,7 @@ use grantlog_core::{
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, TokenNumber},
     },
     protocol::{AccessTokenFormat, Scope},
+    store::Position,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -36,6 +37,8 @@ pub struct GrantView {
     pub client_id: ClientId,
     /// In which organization.
     pub organization_id: Option<OrganizationId>,
+    /// Where in the log it was opened: what cut grants off after that cut this one off.
+    pub(super) opened_position: Position,
     /// Everything that was agreed to.
     pub scope: Arc<Scope>,
     /// When something was agreed to first; None when nothing was yet.
@@ -54,6 +57,7 @@ struct Code {
     scope: Arc<Scope>,
     #[serde(with = "crate::json")]
     authentication: Arc<Authentication>,
+    roles: Arc<[String]>,
     claims: Option<Arc<Sealed>>,
     expires_at: Timestamp,
 }
@@ -66,6 +70,7 @@ pub(super) struct Family {
     pub(super) scope: Arc<Scope>,
     #[serde(with = "crate::json")]
     pub(super) authentication: Arc<Authentication>,
+    pub(super) roles: Arc<[String]>,
     pub(super) claims: Option<Arc<Sealed>>,
     pub(super) started_at: Timestamp,
     pub(super) refresh: Option<Refresh>,
@@ -131,6 +136,7 @@ impl GrantView {
             authorization_id,
             scope: pool.scope(Arc::new(binding.scope)),
             authentication: Arc::new(binding.authentication),
+            roles: pool.roles(binding.roles.into()),
             claims: binding.claims.map(Arc::new),
             expires_at,
         });
@@ -145,6 +151,7 @@ impl GrantView {
             authorization_id,
             scope: code.scope,
             authentication: code.authentication,
+            roles: code.roles,
             claims: code.claims,
             started_at: time,
             refresh: None,
@@ -168,6 +175,24 @@ impl GrantView {
         }
     }
 
+    /// Cuts everything back to this scope. A code that nothing is left of is over.
+    fn narrow(&mut self, scope: &Scope, pool: &mut Pool) {
+        let mut cut = |own: &mut Arc<Scope>| {
+            if !own.is_subset(scope) {
+                *own = pool.scope(Arc::new(own.intersection(scope)));
+            }
+        };
+        cut(&mut self.scope);
+        self.codes.iter_mut().for_each(|code| cut(&mut code.scope));
+        self.families.iter_mut().for_each(|family| cut(&mut family.scope));
+    }
+
+    fn end_sessions(&mut self) {
+        self.codes.clear();
+        self.families.clear();
+        self.tokens.clear();
+    }
+
     fn revoke_access_token(&mut self, number: TokenNumber) {
         self.tokens.retain(|token| token.number != number);
     }
@@ -181,6 +206,7 @@ impl GrantView {
 /// What every fold of a grant's event needs beside it.
 pub(super) struct Surroundings<'a> {
     pub(super) time: Timestamp,
+    pub(super) position: Position,
     pub(super) clients: &'a Clients,
     pub(super) pool: &'a mut Pool,
 }
@@ -190,6 +216,7 @@ pub(super) struct Grants {
     by_id: BTreeMap<GrantId, Arc<GrantView>>,
     by_subject: BTreeMap<SubjectId, Vec<GrantId>>,
     by_client: BTreeMap<ClientId, BTreeSet<GrantId>>,
+    by_organization: BTreeMap<OrganizationId, BTreeMap<ClientId, BTreeSet<GrantId>>>,
     swept: Option<GrantId>,
 }
 
@@ -201,6 +228,11 @@ impl Grants {
     /// Those of a subject, oldest first: ids are ordered by time.
     pub(super) fn of_subject(&self, subject: SubjectId) -> impl Iterator<Item = &Arc<GrantView>> {
         self.by_subject.get(&subject).into_iter().flatten().filter_map(|&grant_id| self.get(grant_id))
+    }
+
+    /// Those in an organization, by client; the oldest of each first.
+    pub(super) fn in_organization(&self, organization_id: &OrganizationId) -> Option<&BTreeMap<ClientId, BTreeSet<GrantId>>> {
+        self.by_organization.get(organization_id)
     }
 
     pub(super) fn apply(&mut self, grant_id: GrantId, event: GrantEvent, around: &mut Surroundings<'_>) {
@@ -236,6 +268,8 @@ impl Grants {
             GrantEvent::CodeReplayed { authorization_id: _ } | GrantEvent::RefreshTokenReplayed { family: _, generation: _ } => {}
             GrantEvent::AccessTokenRevoked { token, reason: _ } => self.change(grant_id, |grant| grant.revoke_access_token(token)),
             GrantEvent::FamilyEnded { family, reason: _ } => self.change(grant_id, |grant| grant.end_family(family)),
+            GrantEvent::Narrowed { scope, reason: _ } => self.change(grant_id, |grant| grant.narrow(&scope, around.pool)),
+            GrantEvent::SessionsEnded { reason: _ } => self.change(grant_id, GrantView::end_sessions),
             GrantEvent::Revoked { reason: _ } => self.remove(grant_id),
         }
     }
@@ -256,6 +290,7 @@ impl Grants {
             subject,
             client_id: client.client_id.clone(),
             organization_id: organization_id.map(|organization| around.pool.organization(organization)),
+            opened_position: around.position,
             scope: around.pool.scope(Arc::default()),
             consented_at: None,
             last_consented_at: None,
@@ -273,6 +308,10 @@ impl Grants {
             of_subject.insert(at, grant.grant_id);
         }
         self.by_client.entry(grant.client_id.clone()).or_default().insert(grant.grant_id);
+        if let Some(organization) = &grant.organization_id {
+            let clients = self.by_organization.entry(organization.clone()).or_default();
+            clients.entry(grant.client_id.clone()).or_default().insert(grant.grant_id);
+        }
     }
 
     fn change(&mut self, grant_id: GrantId, change: impl FnOnce(&mut GrantView)) {
@@ -295,6 +334,22 @@ impl Grants {
             if of_client.is_empty() {
                 self.by_client.remove(&grant.client_id);
             }
+        }
+        if let Some(organization) = &grant.organization_id {
+            self.remove_from_organization(organization, &grant.client_id, grant_id);
+        }
+    }
+
+    fn remove_from_organization(&mut self, organization: &OrganizationId, client_id: &ClientId, grant_id: GrantId) {
+        let Some(clients) = self.by_organization.get_mut(organization) else { return };
+        if let Some(grants) = clients.get_mut(client_id) {
+            grants.remove(&grant_id);
+            if grants.is_empty() {
+                clients.remove(client_id);
+            }
+        }
+        if clients.is_empty() {
+            self.by_organization.remove(organization);
         }
     }
 
@@ -329,9 +384,11 @@ impl Grants {
             grant.scope = pool.scope(Arc::clone(&grant.scope));
             for code in &mut grant.codes {
                 code.scope = pool.scope(Arc::clone(&code.scope));
+                code.roles = pool.roles(Arc::clone(&code.roles));
             }
             for family in &mut grant.families {
                 family.scope = pool.scope(Arc::clone(&family.scope));
+                family.roles = pool.roles(Arc::clone(&family.roles));
             }
             for facts in grant.tokens.iter_mut().filter_map(|token| token.facts.as_mut()) {
                 *facts = pool.facts(Arc::clone(facts));

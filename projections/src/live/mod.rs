@@ -5,14 +5,19 @@
 
 mod api_keys;
 mod clients;
+mod connected;
 mod digest;
 mod grants;
 mod initial_access_tokens;
 mod machine_tokens;
+mod organizations;
 mod pool;
+mod resource_servers;
 mod signing_keys;
 mod state;
+mod subjects;
 mod sweep;
+mod trusted_issuers;
 mod verdict;
 
 use std::{
@@ -24,13 +29,14 @@ use std::{
 };
 
 pub use api_keys::ApiKeyView;
-pub use clients::{ClientPage, ClientView, InvalidCursor};
+pub use clients::{ClientFilter, ClientPage, ClientView, InvalidCursor};
+pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
 use grantlog_core::{
+    app::{resource_servers::ResourceServerDirectory, trusted_issuers::IssuerDirectory},
     domain::{
-        ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
-        client::Registration,
+        ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp, TrustedIssuerId,
         grant::{FamilyNumber, Generation},
     },
     keys::{KeyDirectory, SigningKeyEntry},
@@ -39,10 +45,12 @@ use grantlog_core::{
 };
 pub use grants::GrantView;
 pub use initial_access_tokens::InitialAccessTokenView;
+pub use resource_servers::{ResourceServerPage, ResourceServerView};
 use serde::{Deserialize, Serialize};
 pub use state::State;
 pub(crate) use state::{Applied, Fact};
 use tokio::sync::watch;
+pub use trusted_issuers::TrustedIssuerView;
 pub use verdict::{AccessTokenRef, LiveAccessToken, LiveRefreshToken};
 
 /// Where in the log and when.
@@ -129,15 +137,9 @@ impl Live {
     }
 
     /// At most `limit` clients in the order of their registration, after the cursor that the page before ended with; only
-    /// those of one way of registration, if one is named. Lapsed ones are left out.
-    pub fn clients(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-        registration: Option<Registration>,
-        now: Timestamp,
-    ) -> Result<ClientPage, InvalidCursor> {
-        self.read().clients.page(after, limit, registration, now)
+    /// those that are asked for. Lapsed ones are left out.
+    pub fn clients(&self, after: Option<&str>, limit: usize, filter: &ClientFilter, now: Timestamp) -> Result<ClientPage, InvalidCursor> {
+        self.read().clients.page(after, limit, filter, now)
     }
 
     /// The clients whose lease is over, and that nobody has cleared away yet.
@@ -182,9 +184,55 @@ impl Live {
         self.read().initial_access_tokens.list()
     }
 
+    /// A resource server; None when it is not registered or deleted.
+    pub fn resource_server(&self, id: &ResourceServerId) -> Option<Arc<ResourceServerView>> {
+        self.read().resource_servers.get(id).cloned()
+    }
+
+    /// The resource servers, in the order of their registration.
+    pub fn resource_servers(&self) -> Vec<Arc<ResourceServerView>> {
+        self.read().resource_servers.list()
+    }
+
+    /// At most `limit` of them, after the cursor that the page before ended with.
+    pub fn resource_server_page(&self, after: Option<&str>, limit: usize) -> Result<ResourceServerPage, InvalidCursor> {
+        self.read().resource_servers.page(after, limit)
+    }
+
     /// The API keys that are not revoked, oldest first.
     pub fn api_keys(&self) -> Vec<Arc<ApiKeyView>> {
         self.read().api_keys.list()
+    }
+
+    /// The trusted issuers, oldest first.
+    pub fn trusted_issuers(&self) -> Vec<Arc<TrustedIssuerView>> {
+        self.read().trusted_issuers.list()
+    }
+
+    /// A trusted issuer; None when there is none or it is deleted.
+    pub fn trusted_issuer(&self, id: TrustedIssuerId) -> Option<Arc<TrustedIssuerView>> {
+        self.read().trusted_issuers.get(id).cloned()
+    }
+
+    /// Whether pages of this origin may present tokens of some trusted issuer.
+    pub fn is_registered_origin(&self, origin: &str) -> bool {
+        self.read().trusted_issuers.have_origin(origin)
+    }
+}
+
+impl IssuerDirectory for Live {
+    fn issuers_named(&self, issuer: &str) -> Vec<TrustedIssuerId> {
+        self.read().trusted_issuers.named(issuer)
+    }
+}
+
+impl ResourceServerDirectory for Live {
+    fn is_registered(&self, identifier: &str) -> bool {
+        self.read().resource_servers.get(&ResourceServerId::of(identifier)).is_some()
+    }
+
+    fn scopes(&self) -> Arc<Scope> {
+        self.read().resource_servers.scopes()
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) struct Pool {
     scopes: Shared<Scope>,
     facts: Shared<TokenFacts>,
     organizations: Shared<str>,
+    roles: Shared<[String]>,
 }
 
 /// A copy of the state starts with an empty pool, so that it does not keep alive what the state itself has let go.
@@ -28,6 +29,10 @@ impl Pool {
 
     pub(super) fn facts(&mut self, facts: Arc<TokenFacts>) -> Arc<TokenFacts> {
         self.facts.get(facts)
+    }
+
+    pub(super) fn roles(&mut self, roles: Arc<[String]>) -> Arc<[String]> {
+        self.roles.get(roles)
     }
 
     pub(super) fn organization(&mut self, organization: OrganizationId) -> OrganizationId {

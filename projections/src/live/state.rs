@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use grantlog_core::{
-    domain::{ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, StreamId, StreamKind, Timestamp},
+    domain::{
+        ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind,
+        SubjectId, Timestamp, TrustedIssuerId,
+    },
     store::{Position, Recorded},
 };
 use serde::{Deserialize, Serialize};
@@ -17,8 +20,12 @@ use super::{
     grants::{Grants, Surroundings},
     initial_access_tokens::InitialAccessTokens,
     machine_tokens::MachineTokens,
+    organizations::Organizations,
     pool::Pool,
+    resource_servers::ResourceServers,
     signing_keys::SigningKeys,
+    subjects::Subjects,
+    trusted_issuers::TrustedIssuers,
 };
 
 /// An event read from the log, decoded before the state is locked.
@@ -56,12 +63,16 @@ impl Content {
             | StreamKind::Grant
             | StreamKind::MachineToken
             | StreamKind::SigningKey
-            | StreamKind::ApiKey => {}
+            | StreamKind::ApiKey
+            | StreamKind::Organization
+            | StreamKind::ResourceServer
+            | StreamKind::Subject
+            | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
             | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
+            | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {
                 return Self::Elsewhere;
             }
@@ -92,8 +103,12 @@ pub struct State {
     pub(super) clients: Clients,
     pub(super) initial_access_tokens: InitialAccessTokens,
     pub(super) grants: Grants,
+    pub(super) organizations: Organizations,
+    pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
     pub(super) api_keys: ApiKeys,
+    pub(super) resource_servers: ResourceServers,
+    pub(super) trusted_issuers: TrustedIssuers,
     pub(super) signing_keys: SigningKeys,
     #[serde(skip)]
     pool: Pool,
@@ -149,7 +164,7 @@ impl State {
             }
             Event::Grant(event) => {
                 let Ok(grant_id) = stream.key().parse::<GrantId>() else { return self.unreadable += 1 };
-                let mut around = Surroundings { time: at.time, clients: &self.clients, pool: &mut self.pool };
+                let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
             Event::MachineToken(event) => {
@@ -165,11 +180,24 @@ impl State {
                 let Ok(id) = stream.key().parse::<InitialAccessTokenId>() else { return self.unreadable += 1 };
                 self.initial_access_tokens.apply(id, event, at.time);
             }
+            Event::ResourceServer(event) => {
+                let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
+                self.resource_servers.apply(id, event, at);
+            }
+            Event::TrustedIssuer(event) => {
+                let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
+                self.trusted_issuers.apply(id, event, at.time);
+            }
+            Event::Organization(event) => self.organizations.apply(OrganizationId(stream.key().into()), event, at),
+            Event::Subject(event) => {
+                let Ok(subject) = stream.key().parse::<SubjectId>() else { return self.unreadable += 1 };
+                self.subjects.apply(subject, event, at);
+            }
             Event::Authorization(_)
             | Event::ClientRegistration(_)
             | Event::GrantReservation(_)
             | Event::IdempotencyKey(_)
-            | Event::Subject(_)
+            | Event::TrustedToken(_)
             | Event::ClientAssertion(_) => {}
         }
     }
@@ -189,11 +217,15 @@ impl State {
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),
             StreamKind::InitialAccessToken => drop(key.parse().map(|id| self.initial_access_tokens.remove(id))),
+            StreamKind::ResourceServer => drop(key.parse().map(|id| self.resource_servers.remove(&id))),
+            StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
+            StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
+            StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
             StreamKind::Authorization
             | StreamKind::ClientRegistration
             | StreamKind::GrantReservation
             | StreamKind::IdempotencyKey
-            | StreamKind::Subject
+            | StreamKind::TrustedToken
             | StreamKind::ClientAssertion => {}
         }
     }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use grantlog_core::{
+    app::directory::{GrantDirectory, GrantEntry},
     domain::{
         ApiKeyId, InitialAccessTokenId, OrganizationId, StreamId, StreamKind,
         api_key::ApiKeyEvent,
@@ -8,7 +9,11 @@ use grantlog_core::{
         grant::{GrantEvent, RevocationReason, TokenNumber},
         initial_access_token::InitialAccessTokenEvent,
         machine_token::MachineTokenEvent,
+        organization::{ChangeNumber, OrganizationEvent},
+        resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
+        subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
+        trusted_issuer::TrustedIssuerEvent,
     },
     keys::KeyDirectory,
     protocol::AccessTokenFormat::{Jwt, Opaque},
@@ -18,8 +23,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{
-    HOUR, History, START, access_token, after, any_history, api_key_created, client, connected, generated, grant,
-    initial_access_token_created, machine_issued, machine_token, metadata, record, registered, registered_by_itself, scope, subject, uuid,
+    HOUR, History, START, access_token, acme, after, any_history, api_key_created, client, connected, generated, grant,
+    initial_access_token_created, machine_issued, machine_token, metadata, policy_set, record, registered, registered_by_itself,
+    resource_server, resource_server_registered, resource_server_updated, roles_set, scope, subject, trusted_issuer, uuid,
 };
 
 const REASON: RevocationReason = RevocationReason::RequestedByClient;
@@ -54,6 +60,7 @@ fn an_opaque_token_tells_what_it_is_good_for() {
     assert_eq!(found.expires_at, after(HOUR));
     assert_eq!(found.authentication.unwrap().acr.as_deref(), Some("1"));
     assert_eq!(found.claims.unwrap().subject, subject(1));
+    assert_eq!(*found.roles, ["editor".to_owned()]);
 }
 
 #[test]
@@ -145,7 +152,7 @@ fn a_deleted_client_leaves_nothing() {
     assert!(live.access_token(&TOKEN, after(3)).is_none());
     assert!(live.client(&client(1)).is_none());
     assert!(live.grants_of_subject(subject(1)).is_empty());
-    assert!(live.clients(None, 10, None, START).unwrap().clients.is_empty());
+    assert!(live.clients(None, 10, &ClientFilter::default(), START).unwrap().clients.is_empty());
 }
 
 #[test]
@@ -227,21 +234,21 @@ fn pages_of_clients_stay_in_order_while_clients_come_and_go() {
         .into_iter()
         .collect();
     let names = |page: &ClientPage| page.clients.iter().map(|client| client.client_id.to_string()).collect::<Vec<_>>();
-    let first = state.clients.page(None, 2, None, START).unwrap();
+    let first = state.clients.page(None, 2, &ClientFilter::default(), START).unwrap();
     assert_eq!(names(&first), ["client-9", "client-8"]);
 
     state.apply(&record(5, START, &client(8).stream(), &ClientEvent::Deleted {}.into()));
     state.apply(&record(6, START, &client(1).stream(), &registered("new").into()));
-    let second = state.clients.page(first.next.as_deref(), 2, None, START).unwrap();
+    let second = state.clients.page(first.next.as_deref(), 2, &ClientFilter::default(), START).unwrap();
     assert_eq!(names(&second), ["client-7", "client-6"]);
-    let last = state.clients.page(second.next.as_deref(), 2, None, START).unwrap();
+    let last = state.clients.page(second.next.as_deref(), 2, &ClientFilter::default(), START).unwrap();
     assert_eq!(names(&last), ["client-5", "client-1"]);
     assert_eq!(last.next, None);
 }
 
 #[test]
 fn a_cursor_of_somebody_elses_is_refused() {
-    assert_eq!(live(History::default()).clients(Some("client-1"), 2, None, START), Err(InvalidCursor));
+    assert_eq!(live(History::default()).clients(Some("client-1"), 2, &ClientFilter::default(), START), Err(InvalidCursor));
 }
 
 #[test]
@@ -279,6 +286,56 @@ fn keys_are_listed_until_they_are_revoked() {
 }
 
 #[test]
+fn trusted_issuers_and_their_origins_are_known_until_they_are_deleted() {
+    let stream = |number| TrustedIssuerId(uuid(number)).stream();
+    let history = || {
+        History::default().at(START, &stream(1), trusted_issuer("https://login.example")).at(
+            START,
+            &stream(2),
+            trusted_issuer("https://other.example"),
+        )
+    };
+    let now = live(history());
+    assert_eq!(now.issuers_named("https://login.example"), [TrustedIssuerId(uuid(1))]);
+    assert!(now.is_registered_origin("https://app.example") && !now.is_registered_origin("https://app.example:8443"));
+    assert_eq!(now.trusted_issuers().len(), 2);
+    let one_left = live(history().at(after(1), &stream(1), TrustedIssuerEvent::Deleted {}));
+    assert!(one_left.issuers_named("https://login.example").is_empty() && one_left.trusted_issuer(TrustedIssuerId(uuid(1))).is_none());
+    assert!(one_left.is_registered_origin("https://app.example"));
+    let unreadable = live(history().unreadable(&stream(1)).unreadable(&stream(2)));
+    assert!(unreadable.trusted_issuers().is_empty() && !unreadable.is_registered_origin("https://app.example"));
+}
+
+#[test]
+fn resource_servers_are_known_until_they_are_deleted() {
+    let server = |number| resource_server(number).stream();
+    let history = History::default()
+        .at(START, &server(1), resource_server_registered(1, "notes.read"))
+        .at(after(1), &server(2), resource_server_registered(2, "files.read"))
+        .at(after(2), &server(3), resource_server_registered(3, ""))
+        .at(after(3), &server(1), resource_server_updated(1, "notes.read notes.write"));
+    let now = live(History(history.0.clone()));
+    assert!(now.is_registered("https://api-1.example") && !now.is_registered("https://api-1.example/"));
+    assert_eq!(*ResourceServerDirectory::scopes(&now), scope("files.read notes.read notes.write"));
+    let ids = |servers: &[Arc<ResourceServerView>]| servers.iter().map(|server| server.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&now.resource_servers()), [resource_server(1), resource_server(2), resource_server(3)]);
+    let page = now.resource_server_page(None, 2).unwrap();
+    assert_eq!(ids(&page.resource_servers), [resource_server(1), resource_server(2)]);
+    let page = now.resource_server_page(page.next.as_deref(), 2).unwrap();
+    assert_eq!((ids(&page.resource_servers), page.next), (vec![resource_server(3)], None));
+    assert!(now.resource_server_page(Some("x"), 2).is_err());
+
+    let deleted = history
+        .at(after(4), &server(1), ResourceServerEvent::Deleted {})
+        .at(after(5), &server(2), ResourceServerEvent::Deleted {})
+        .at(after(6), &server(1), resource_server_registered(1, "notes.read"));
+    let later = live(deleted.unreadable(&server(3)));
+    assert_eq!(ids(&later.resource_servers()), [resource_server(1)]);
+    assert_eq!(*ResourceServerDirectory::scopes(&later), scope("notes.read"));
+    assert_eq!(later.resource_server(&resource_server(2)), None);
+}
+
+#[test]
 fn what_cannot_be_read_ends_what_it_is_about() {
     for stream in [grant(1).stream(), client(1).stream()] {
         let live = live(one(Opaque).unreadable(&stream));
@@ -308,7 +365,7 @@ proptest! {
         let now = Timestamp(now);
         live.access_token(&token(number), now);
         live.refresh_token(grant(1), FamilyNumber(number), Generation(number), now);
-        live.clients(None, 2, None, START).unwrap();
+        live.clients(None, 2, &ClientFilter::default(), START).unwrap();
         for grant in live.grants_of_subject(subject(1)) {
             prop_assert!(grant.live_families(now) <= 3);
         }
@@ -331,10 +388,132 @@ proptest! {
     }
 }
 
+/// Disconnects the client for everyone.
+fn disconnected() -> OrganizationEvent {
+    OrganizationEvent::ClientDisconnected { client_id: client(1) }
+}
+
+fn left() -> SubjectEvent {
+    SubjectEvent::LeftOrganization { organization_id: acme(), effect: RoleChangeEffect::Revoke }
+}
+
+#[test]
+fn what_an_organization_cuts_off_is_dead_before_it_is_revoked() {
+    for format in [Jwt, Opaque] {
+        let live = live(one(format).at(after(2), &acme().stream(), policy_set("none_allowed")));
+        assert!(live.access_token(&TOKEN, after(3)).is_none());
+        assert!(live.refresh_token(grant(1), FamilyNumber(0), Generation(0), after(3)).is_none());
+        assert_eq!(live.cut_off_in(&acme()), [(grant(1), RevocationReason::OrganizationPolicy)]);
+        assert_eq!(live.pending_organizations(), [acme()]);
+    }
+    let loosened =
+        one(Jwt).at(after(2), &acme().stream(), policy_set("none_allowed")).at(after(3), &acme().stream(), policy_set("all_allowed"));
+    assert!(is_live(loosened, &TOKEN));
+}
+
+#[test]
+fn a_disconnection_cuts_off_what_was_opened_before_it_and_nothing_after() {
+    let before = live(one(Jwt).at(START, &acme().stream(), disconnected()));
+    assert!(before.access_token(&TOKEN, after(3)).is_none());
+    assert_eq!(before.cut_off_in(&acme()), [(grant(1), RevocationReason::OrganizationDisconnected)]);
+    // In the same millisecond, and after it in the log.
+    let history = History::default().at(START, &client(1).stream(), registered("one")).at(START, &acme().stream(), disconnected());
+    assert!(is_live(connected(history, grant(1), client(1), Jwt), &TOKEN));
+}
+
+#[test]
+fn whoever_left_an_organization_has_nothing_there() {
+    let history = || one(Jwt).at(after(2), &subject(1).stream(), left());
+    assert!(!is_live(history(), &TOKEN));
+    let live = live(history());
+    let expected = GrantEntry { grant_id: grant(1), organization_id: Some(acme()), cut_off: Some(RevocationReason::LeftOrganization) };
+    assert_eq!(live.grants_of(subject(1)), [expected]);
+    assert_eq!(live.pending_subjects(), [subject(1)]);
+    assert!(is_live(one(Jwt).at(after(2), &subject(2).stream(), left()), &TOKEN));
+}
+
+#[test]
+fn what_is_enforced_is_not_pending() {
+    let history = one(Jwt)
+        .at(after(2), &acme().stream(), disconnected())
+        .at(after(2), &acme().stream(), disconnected())
+        .at(after(2), &subject(1).stream(), left())
+        .at(after(3), &acme().stream(), OrganizationEvent::Enforced { change: ChangeNumber(1) });
+    let pending = live(History(history.0.clone()));
+    assert_eq!((pending.pending_organizations(), pending.pending_subjects()), (vec![acme()], vec![subject(1)]));
+    let history = history.at(after(4), &acme().stream(), OrganizationEvent::Enforced { change: ChangeNumber(2) }).at(
+        after(4),
+        &subject(1).stream(),
+        SubjectEvent::Enforced { change: SubjectChange(1) },
+    );
+    let live = live(history);
+    assert_eq!((live.pending_organizations(), live.pending_subjects()), (vec![], vec![]));
+}
+
+#[test]
+fn roles_are_as_last_said() {
+    let history = one(Jwt).at(after(2), &subject(1).stream(), roles_set(&["editor", "owner"], RoleChangeEffect::Keep)).at(
+        after(3),
+        &subject(1).stream(),
+        roles_set(&["editor"], RoleChangeEffect::Keep),
+    );
+    let roles = |live: &Live, organization: Option<&OrganizationId>| {
+        live.current_roles(subject(1), organization).map(|roles| roles.iter().cloned().collect::<Vec<_>>())
+    };
+    let known = live(History(history.0.clone()));
+    assert_eq!((roles(&known, Some(&acme())), roles(&known, None)), (Some(vec!["editor".to_owned()]), None));
+    assert_eq!(roles(&live(history.at(after(4), &subject(1).stream(), left())), Some(&acme())), None);
+}
+
+#[test]
+fn what_is_connected_is_found_by_organization() {
+    let two = connected(one(Jwt).at(START, &client(2).stream(), registered("two")), grant(2), client(2), Jwt);
+    let connected = live(History(two.0.clone()));
+    let page = connected.connected_apps(&acme(), None, 1);
+    assert_eq!((page.items.len(), page.items[0].client.client_id.clone(), page.items[0].people), (1, client(1), 1));
+    let next = connected.connected_apps(&acme(), page.next.as_deref(), 1);
+    assert_eq!((next.items[0].client.client_id.clone(), next.next), (client(2), None));
+    let people = connected.grants_to_client_in(&acme(), &client(1), None, 10).unwrap();
+    assert_eq!(people.items.iter().map(|grant| grant.grant_id).collect::<Vec<_>>(), [grant(1)]);
+    assert_eq!(connected.grants_to_client_in(&acme(), &client(1), Some("x"), 10), Err(InvalidCursor));
+    let gone = live(two.at(after(2), &grant(1).stream(), GrantEvent::Revoked { reason: REASON }).at(
+        after(2),
+        &client(2).stream(),
+        ClientEvent::Deleted {},
+    ));
+    assert_eq!(gone.connected_apps(&acme(), None, 10).items, []);
+    assert!(gone.connected_app(&acme(), &client(1)).is_none());
+}
+
+#[test]
+fn what_can_t_be_read_of_an_organization_or_a_person_counts_as_an_end() {
+    assert!(!is_live(one(Jwt).unreadable(&acme().stream()), &TOKEN));
+    assert!(!is_live(one(Jwt).unreadable(&subject(1).stream()), &TOKEN));
+    assert!(is_live(one(Jwt).unreadable(&subject(2).stream()), &TOKEN));
+}
+
+#[test]
+fn a_grant_that_was_narrowed_says_so() {
+    let narrowed = GrantEvent::Narrowed { scope: scope("email"), reason: RevocationReason::RolesChanged };
+    let live = live(one(Jwt).at(after(2), &grant(1).stream(), narrowed));
+    assert_eq!(*live.grant(grant(1)).unwrap().scope, scope(""));
+    let refresh = live.refresh_token(grant(1), FamilyNumber(0), Generation(0), after(3)).unwrap();
+    assert_eq!(*refresh.scope, scope(""));
+}
+
+#[test]
+fn when_sessions_are_ended_the_grant_stays() {
+    let ended = GrantEvent::SessionsEnded { reason: RevocationReason::SessionsEnded };
+    let live = live(one(Opaque).at(after(2), &grant(1).stream(), ended));
+    assert!(live.access_token(&TOKEN, after(3)).is_none());
+    let left = live.grant(grant(1)).unwrap();
+    assert_eq!((left.live_families(after(3)), &*left.scope), (0, &scope("openid")));
+}
+
 #[test]
 fn a_client_that_was_never_used_is_not_listed_once_its_lease_is_over() {
     let history = || History::default().at(START, &client(1).stream(), registered_by_itself("one", after(HOUR)));
-    let listed = |history, now| live(history).clients(None, 10, None, now).unwrap().clients.len();
+    let listed = |history, now| live(history).clients(None, 10, &ClientFilter::default(), now).unwrap().clients.len();
     assert_eq!(listed(history(), after(HOUR - 1)), 1);
     assert_eq!(listed(history(), after(HOUR)), 0);
     assert_eq!(live(history()).lapsed_clients(after(HOUR)), [client(1)]);
@@ -363,7 +542,7 @@ fn clients_are_listed_by_the_way_they_were_registered_in() {
         .at(START, &client(2).stream(), registered_by_itself("two", after(HOUR)))
         .at(START, &client(2).stream(), ClientEvent::Verified {});
     let live = live(history);
-    let page = |registration| live.clients(None, 10, registration, START).unwrap().clients;
+    let page = |registration| live.clients(None, 10, &ClientFilter { registration, organization_id: None }, START).unwrap().clients;
     assert_eq!(page(None).len(), 2);
     let dynamic = page(Some(Registration::Dynamic));
     assert_eq!(dynamic.iter().map(|client| client.client_id.clone()).collect::<Vec<_>>(), [client(2)]);

@@ -63,6 +63,8 @@ pub struct LiveAccessToken {
     pub expires_at: Timestamp,
     /// How and when the subject was authenticated.
     pub authentication: Option<Arc<Authentication>>,
+    /// The roles of the subject.
+    pub roles: Arc<[String]>,
     /// Claims about the subject.
     pub claims: Option<Arc<Sealed>>,
 }
@@ -105,7 +107,7 @@ impl State {
     }
 
     fn token_of_grant(&self, grant_id: GrantId, token: TokenNumber) -> Option<LiveAccessToken> {
-        let grant = self.grants.get(grant_id)?;
+        let grant = self.grants.get(grant_id).filter(|grant| self.cut_off(grant).is_none())?;
         let token = grant.token(token)?;
         let family = grant.family(token.family)?;
         Some(LiveAccessToken {
@@ -118,6 +120,7 @@ impl State {
             audience: token.facts.as_ref().map(|facts| facts.audience.clone()),
             expires_at: token.expires_at,
             authentication: Some(Arc::clone(&family.authentication)),
+            roles: Arc::clone(&family.roles),
             claims: family.claims.clone(),
         })
     }
@@ -127,12 +130,29 @@ impl State {
         Some(LiveAccessToken {
             scope: Some(token.facts.scope.clone()),
             audience: Some(token.facts.audience.clone()),
-            ..machine_token(&token.client_id, token.expires_at)
+            ..self.machine_token(&token.client_id, token.expires_at)
         })
     }
 
     fn machine_jwt(&self, id: MachineTokenId, client_id: &ClientId, expires_at: Timestamp) -> Option<LiveAccessToken> {
-        (!self.machine_tokens.is_revoked(id)).then(|| machine_token(client_id, expires_at))
+        (!self.machine_tokens.is_revoked(id)).then(|| self.machine_token(client_id, expires_at))
+    }
+
+    fn machine_token(&self, client_id: &ClientId, expires_at: Timestamp) -> LiveAccessToken {
+        LiveAccessToken {
+            client_id: client_id.clone(),
+            subject: None,
+            // A client belongs to one organization for good, so its tokens need not say so again.
+            organization_id: self.clients.get(client_id).and_then(|client| client.metadata.organization_id.clone()),
+            grant_id: None,
+            family: None,
+            scope: None,
+            audience: None,
+            expires_at,
+            authentication: None,
+            roles: Arc::default(),
+            claims: None,
+        }
     }
 
     pub(super) fn refresh_token(
@@ -142,7 +162,7 @@ impl State {
         generation: Generation,
         now: Timestamp,
     ) -> Option<LiveRefreshToken> {
-        let grant = self.grants.get(grant_id)?;
+        let grant = self.grants.get(grant_id).filter(|grant| self.cut_off(grant).is_none())?;
         let family = grant.family(family)?;
         // RFC 9700 §4.14.2: a refresh token that was rotated is used up.
         let refresh = family.refresh.filter(|refresh| refresh.generation == generation && now < refresh.expires_at)?;
@@ -159,20 +179,5 @@ impl State {
             authentication: Arc::clone(&family.authentication),
             claims: family.claims.clone(),
         })
-    }
-}
-
-fn machine_token(client_id: &ClientId, expires_at: Timestamp) -> LiveAccessToken {
-    LiveAccessToken {
-        client_id: client_id.clone(),
-        subject: None,
-        organization_id: None,
-        grant_id: None,
-        family: None,
-        scope: None,
-        audience: None,
-        expires_at,
-        authentication: None,
-        claims: None,
     }
 }

@@ -4,7 +4,10 @@ use grantlog_core::store::Recorded;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{History, START, any_history, api_key_created, client, connected, generated, grant, registered, uuid};
+use crate::testing::{
+    History, START, any_history, api_key_created, client, connected, generated, grant, registered, resource_server,
+    resource_server_registered, uuid,
+};
 
 fn fold(events: &[Arc<Recorded>]) -> State {
     events.iter().cloned().collect()
@@ -13,17 +16,25 @@ fn fold(events: &[Arc<Recorded>]) -> State {
 /// A state with something of everything in it.
 fn full() -> State {
     use grantlog_core::{
-        domain::{ApiKeyId, InitialAccessTokenId, StreamId, StreamKind},
+        domain::{ApiKeyId, InitialAccessTokenId, StreamId, StreamKind, TrustedIssuerId},
         protocol::AccessTokenFormat::Opaque,
     };
 
-    use crate::testing::{after, initial_access_token_created, machine_issued, machine_token};
+    use grantlog_core::domain::subject::RoleChangeEffect;
+
+    use crate::testing::{
+        acme, after, initial_access_token_created, machine_issued, machine_token, policy_set, roles_set, subject, trusted_issuer,
+    };
 
     let history = History::default()
         .at(START, &client(1).stream(), registered("one"))
         .at(START, &StreamId::new(StreamKind::SigningKey, "kid"), generated())
         .at(START, &ApiKeyId(uuid(1)).stream(), api_key_created())
         .at(START, &InitialAccessTokenId(uuid(1)).stream(), initial_access_token_created())
+        .at(START, &resource_server(1).stream(), resource_server_registered(1, "notes.read"))
+        .at(START, &acme().stream(), policy_set("none_allowed"))
+        .at(START, &subject(1).stream(), roles_set(&["editor"], RoleChangeEffect::Narrow))
+        .at(START, &TrustedIssuerId(uuid(1)).stream(), trusted_issuer("https://login.example"))
         .at(START, &machine_token(1).stream(), machine_issued(client(1), Opaque, after(1000)));
     fold(&connected(history, grant(1), client(1), Opaque).0)
 }
@@ -31,7 +42,7 @@ fn full() -> State {
 /// What a program of another shape wrote must not be read: when this fails, raise `SCHEMA`, and then write the new digest here.
 #[test]
 fn a_new_shape_of_the_state_needs_a_new_number() {
-    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (3, "810ac80ed406b7c9de62538eb462038ca98ac959071b37b1e3b63bef992fbaae"));
+    assert_eq!((SCHEMA, full().digest().to_string().as_str()), (6, "b795d93b3f20982f7813b71e49257bc3f3ccb48914a65a575f406d5c0dcccd41"));
 }
 
 #[test]

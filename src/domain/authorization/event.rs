@@ -79,6 +79,9 @@ pub struct AuthorizationParameters {
     /// Whom the client expects (from `id_token_hint`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_subject: Option<SubjectId>,
+    /// The resource servers that tokens are wanted for (RFC 8707 §2.1); none named: the usual audience.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// Languages for the pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ui_locales: Option<String>,

@@ -36,6 +36,10 @@ const fn follows(stream: StreamKind, name: &'static str, meaning: &'static str) 
     EventType { stream, name, place: PlaceInStream::Later, since: "0.1.0", meaning }
 }
 
+const fn anywhere(stream: StreamKind, name: &'static str, meaning: &'static str) -> EventType {
+    EventType { stream, name, place: PlaceInStream::Any, since: "0.1.0", meaning }
+}
+
 /// Every type there is, in the order of the catalog.
 pub const EVENT_TYPES: &[EventType] = &[
     begins(StreamKind::Client, "client.registered", "The client exists."),
@@ -81,15 +85,19 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Grant, "grant.refresh_token_replayed", "A refresh token was presented after its grace window."),
     follows(StreamKind::Grant, "grant.access_token_revoked", "One access token is dead."),
     follows(StreamKind::Grant, "grant.family_ended", "Everything of one token family is dead."),
+    follows(
+        StreamKind::Grant,
+        "grant.narrowed",
+        "Nothing more is left of the grant than this: consent, families and codes are cut back to it.",
+    ),
+    follows(
+        StreamKind::Grant,
+        "grant.sessions_ended",
+        "Every token family is dead, and no code that was issued can be redeemed; the consent stays.",
+    ),
     follows(StreamKind::Grant, "grant.revoked", "The grant is over, with everything under it, for good."),
     // Made anew for each grant that follows a revoked one.
-    EventType {
-        stream: StreamKind::GrantReservation,
-        name: "grant_reservation.made",
-        place: PlaceInStream::Any,
-        since: "0.1.0",
-        meaning: "From here on this is the grant of the subject to the client.",
-    },
+    anywhere(StreamKind::GrantReservation, "grant_reservation.made", "From here on this is the grant of the subject to the client."),
     begins(StreamKind::MachineToken, "machine_token.issued", "A machine client got an access token."),
     follows(StreamKind::MachineToken, "machine_token.revoked", "It is dead."),
     begins(StreamKind::SigningKey, "signing_key.generated", "The key was made and is published; it signs from a moment on."),
@@ -97,15 +105,49 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::SigningKey, "signing_key.revoked", "It is neither used nor published any more, and what it signed is void."),
     begins(StreamKind::ApiKey, "api_key.created", "The API key exists."),
     follows(StreamKind::ApiKey, "api_key.revoked", "It is good for nothing any more."),
-    // Used anew after it has expired.
+    // Made anew when what was deleted is registered again.
     EventType {
-        stream: StreamKind::IdempotencyKey,
-        name: "idempotency_key.used",
+        stream: StreamKind::ResourceServer,
+        name: "resource_server.registered",
         place: PlaceInStream::Any,
         since: "0.1.0",
-        meaning: "A request came with this key, and for a day the key means this request.",
+        meaning: "The resource server exists: clients may ask for tokens for it.",
     },
+    follows(
+        StreamKind::ResourceServer,
+        "resource_server.updated",
+        "What is registered about it changed; the event has all of it, as it is now.",
+    ),
+    follows(StreamKind::ResourceServer, "resource_server.deleted", "No more tokens are issued for it, unless it is registered again."),
+    // Used anew after it has expired.
+    anywhere(StreamKind::IdempotencyKey, "idempotency_key.used", "A request came with this key, and for a day the key means this request."),
+    anywhere(StreamKind::Organization, "organization.policy_set", "From here on this says which clients may work in it."),
+    anywhere(
+        StreamKind::Organization,
+        "organization.client_disconnected",
+        "What anybody allowed the client here is over; they may allow it anew.",
+    ),
+    follows(StreamKind::Organization, "organization.enforced", "The grants that were cut off by a change, or one before it, are revoked."),
     begins(StreamKind::Subject, "subject.registered", "The person was attested for the first time."),
+    follows(StreamKind::Subject, "subject.roles_set", "From here on these are their roles in an organization, or where there is none."),
+    follows(StreamKind::Subject, "subject.left_organization", "They are no member of the organization any more."),
+    follows(
+        StreamKind::Subject,
+        "subject.enforced",
+        "What a change of roles or memberships, or one before it, took away is gone from their grants.",
+    ),
+    begins(StreamKind::TrustedIssuer, "trusted_issuer.registered", "The tokens of a login system are trusted."),
+    follows(
+        StreamKind::TrustedIssuer,
+        "trusted_issuer.updated",
+        "What is registered about it changed; the event has all of it, as it is now.",
+    ),
+    follows(StreamKind::TrustedIssuer, "trusted_issuer.deleted", "Its tokens are not trusted any more."),
+    begins(
+        StreamKind::TrustedToken,
+        "trusted_token.bound",
+        "A trusted token was presented for an authorization request, and is good for no other.",
+    ),
     begins(StreamKind::ClientAssertion, "client_assertion.used", "A client assertion authenticated its client, and can't do so again."),
 ];
 
@@ -141,13 +183,16 @@ mod tests {
     }
 
     #[test]
-    fn each_stream_begins_with_one_type() {
+    fn each_stream_begins_with_the_types_at_the_head_of_its_table() {
         for &stream in StreamKind::ALL {
-            let types: Vec<_> = EVENT_TYPES.iter().filter(|event| event.stream == stream).collect();
-            assert_eq!(
-                types.iter().map(|event| event.place != PlaceInStream::Later).collect::<Vec<_>>(),
-                [&[true][..], &vec![false; types.len() - 1]].concat()
-            );
+            let places: Vec<_> = EVENT_TYPES.iter().filter(|event| event.stream == stream).map(|event| event.place).collect();
+            let heads = places.iter().take_while(|place| **place != PlaceInStream::Later).count();
+            assert!(heads > 0, "{stream:?} begins with nothing");
+            assert!(places[heads..].iter().all(|place| *place == PlaceInStream::Later), "{stream:?} has a beginning in its middle");
+            // Either one type that stands nowhere else, or types that stand anywhere.
+            let first = places.iter().filter(|place| **place == PlaceInStream::First).count();
+            assert_eq!(first, usize::from(places[0] == PlaceInStream::First), "{stream:?}");
+            assert!(first == 0 || heads == 1, "{stream:?}");
         }
     }
 }

@@ -18,14 +18,19 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp,
+        AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, TrustedIssuerId,
         api_key::Role,
         authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
         client::Registration,
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
+        organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
+        subject::{RoleChangeEffect, SubjectChange},
     },
-    jose::Algorithm,
-    protocol::{AccessTokenFormat, ClientAuthenticationMethod, ClientMetadata, ClientType, GrantType, Scope},
+    jose::{Algorithm, VerificationAlgorithm},
+    protocol::{
+        AccessTokenFormat, ClaimsTemplate, ClientAuthenticationMethod, ClientMetadata, ClientType, CustomClaims, GrantType,
+        ResourceServerSettings, Scope, TrustedIssuerSettings, trusted_issuer::ClaimMapping,
+    },
 };
 
 /// Names every event twice: for the compiler, so that a new event does not compile until it stands here, and as a
@@ -49,8 +54,12 @@ macro_rules! wire_names {
     (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
+    (@pattern ResourceServer $variant:ident) => { Event::ResourceServer(ResourceServerEvent::$variant { .. }) };
     (@pattern IdempotencyKey $variant:ident) => { Event::IdempotencyKey(IdempotencyKeyEvent::$variant { .. }) };
+    (@pattern Organization $variant:ident) => { Event::Organization(OrganizationEvent::$variant { .. }) };
     (@pattern Subject $variant:ident) => { Event::Subject(SubjectEvent::$variant { .. }) };
+    (@pattern TrustedIssuer $variant:ident) => { Event::TrustedIssuer(TrustedIssuerEvent::$variant { .. }) };
+    (@pattern TrustedToken $variant:ident) => { Event::TrustedToken(TrustedTokenEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
 }
 
@@ -96,6 +105,8 @@ wire_names! {
         RefreshTokenReplayed => "grant.refresh_token_replayed",
         AccessTokenRevoked => "grant.access_token_revoked",
         FamilyEnded => "grant.family_ended",
+        Narrowed => "grant.narrowed",
+        SessionsEnded => "grant.sessions_ended",
         Revoked => "grant.revoked",
     },
     GrantReservation {
@@ -114,11 +125,32 @@ wire_names! {
         Created => "api_key.created",
         Revoked => "api_key.revoked",
     },
+    ResourceServer {
+        Registered => "resource_server.registered",
+        Updated => "resource_server.updated",
+        Deleted => "resource_server.deleted",
+    },
     IdempotencyKey {
         Used => "idempotency_key.used",
     },
+    Organization {
+        PolicySet => "organization.policy_set",
+        ClientDisconnected => "organization.client_disconnected",
+        Enforced => "organization.enforced",
+    },
     Subject {
         Registered => "subject.registered",
+        RolesSet => "subject.roles_set",
+        LeftOrganization => "subject.left_organization",
+        Enforced => "subject.enforced",
+    },
+    TrustedIssuer {
+        Registered => "trusted_issuer.registered",
+        Updated => "trusted_issuer.updated",
+        Deleted => "trusted_issuer.deleted",
+    },
+    TrustedToken {
+        Bound => "trusted_token.bound",
     },
     ClientAssertion {
         Used => "client_assertion.used",
@@ -153,6 +185,17 @@ fn client() -> ClientId {
 
 fn organization() -> OrganizationId {
     OrganizationId("acme".into())
+}
+
+fn policy() -> OrganizationPolicy {
+    OrganizationPolicy {
+        first_party: ClientRule { mode: RuleMode::NoneAllowed, ..ClientRule::default() },
+        third_party: ClientRule { mode: RuleMode::Restricted, clients: [client()].into(), hosts: ["chat.example.com".to_owned()].into() },
+    }
+}
+
+fn roles() -> BTreeSet<String> {
+    ["editor".to_owned(), "owner".to_owned()].into()
 }
 
 fn sealed() -> Sealed {
@@ -192,6 +235,7 @@ fn machine() -> ClientMetadata {
         jwks: None,
         id_token_signed_response_alg: Algorithm::Rs256,
         claims_in_id_token: false,
+        claims: CustomClaims::default(),
         access_token_format: AccessTokenFormat::Jwt,
         access_token_lifetime: None,
         refresh_token_lifetime: None,
@@ -224,6 +268,7 @@ fn calendar() -> ClientMetadata {
         jwks: Some(json!({"keys": [jwk()]})),
         id_token_signed_response_alg: Algorithm::EdDsa,
         claims_in_id_token: true,
+        claims: CustomClaims::default(),
         access_token_format: AccessTokenFormat::Opaque,
         access_token_lifetime: Some(Seconds(300)),
         refresh_token_lifetime: Some(Seconds(2_592_000)),
@@ -248,6 +293,12 @@ fn workspace() -> ClientMetadata {
     }
 }
 
+/// A client with custom claims.
+fn with_claims() -> ClientMetadata {
+    let claims = CustomClaims { access_token: template(), id_token: template(), userinfo: template() };
+    ClientMetadata { claims, ..machine() }
+}
+
 fn full_request() -> AuthorizationParameters {
     AuthorizationParameters {
         client_id: client(),
@@ -262,6 +313,7 @@ fn full_request() -> AuthorizationParameters {
         max_age: Some(Seconds(0)),
         acr_values: vec!["urn:example:mfa".into()],
         expected_subject: Some(SUBJECT),
+        resources: Vec::new(),
         ui_locales: Some("de-CH en".into()),
         display: Some("popup".into()),
     }
@@ -281,6 +333,7 @@ fn smallest_request() -> AuthorizationParameters {
         max_age: None,
         acr_values: Vec::new(),
         expected_subject: None,
+        resources: Vec::new(),
         ui_locales: None,
         display: None,
     }
@@ -294,8 +347,24 @@ fn full_binding() -> CodeBinding {
         scope: scope("openid calendar.read"),
         nonce: Some("n-0S6_WzA2Mj".into()),
         authentication: authentication(),
+        roles: Vec::new(),
         claims: Some(sealed()),
+        resources: Vec::new(),
     }
+}
+
+/// A request with what requests got later.
+fn request_for_resources() -> AuthorizationParameters {
+    AuthorizationParameters { resources: resources(), ..smallest_request() }
+}
+
+/// A binding with what bindings got later.
+fn binding_for_resources() -> CodeBinding {
+    CodeBinding { roles: vec!["editor".into()], resources: resources(), ..full_binding() }
+}
+
+fn resources() -> Vec<String> {
+    vec!["https://api.example/".into(), "urn:example:files".into()]
 }
 
 fn smallest_binding() -> CodeBinding {
@@ -306,7 +375,46 @@ fn smallest_binding() -> CodeBinding {
         scope: scope("calendar.read"),
         nonce: None,
         authentication: Authentication { auth_time: NOW, acr: None, amr: Vec::new() },
+        roles: Vec::new(),
         claims: None,
+        resources: Vec::new(),
+    }
+}
+
+fn trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        jwks_uri: Some("https://login.example.com/jwks".into()),
+        jwks: None,
+        algorithms: vec![VerificationAlgorithm::Es256, VerificationAlgorithm::Ps256],
+        claims: ClaimMapping {
+            auth_time: Some(text("/session/began")),
+            passed_on: [("email".to_owned(), text("/user/email"))].into(),
+            ..smallest_trusted_issuer().claims
+        },
+        ..smallest_trusted_issuer()
+    }
+}
+
+fn smallest_trusted_issuer() -> TrustedIssuerSettings {
+    let text = |path: &str| path.parse().expect("a place in claims");
+    TrustedIssuerSettings {
+        issuer: "https://login.example.com".into(),
+        jwks_uri: None,
+        jwks: Some(json!({"keys": [jwk()]})),
+        audience: "grantlog".into(),
+        algorithms: vec![VerificationAlgorithm::EdDsa],
+        claims: ClaimMapping {
+            subject: text("sub"),
+            organization: text("org_id"),
+            roles: text("roles"),
+            auth_time: None,
+            acr: text("acr"),
+            amr: text("amr"),
+            passed_on: BTreeMap::new(),
+        },
+        origins: vec!["https://app.example.com".parse().expect("an origin")],
+        max_token_age: Seconds(300),
     }
 }
 
@@ -333,6 +441,7 @@ fn client_samples() -> Vec<(&'static str, Event)> {
     let samples = [
         ("client/registered", E::registered(calendar(), Some(text(SECRET_HASH)))),
         ("client/registered.first_party", E::registered(workspace(), None)),
+        ("client/registered.custom_claims", E::registered(with_claims(), None)),
         ("client/registered.minimal", E::registered(machine(), None)),
         (
             "client/registered.by_itself",
@@ -369,6 +478,10 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
         (
             "authorization/requested.minimal",
             E::Requested { parameters: smallest_request(), browser_binding: None, hosted: false, expires_at: LATER },
+        ),
+        (
+            "authorization/requested.resources",
+            E::Requested { parameters: request_for_resources(), browser_binding: None, hosted: false, expires_at: LATER },
         ),
         (
             "authorization/subject_attested",
@@ -421,6 +534,7 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/consented.minimal", consented(None, None)),
         ("grant/code_issued", E::CodeIssued { authorization_id, binding: full_binding(), expires_at }),
         ("grant/code_issued.minimal", E::CodeIssued { authorization_id, binding: smallest_binding(), expires_at }),
+        ("grant/code_issued.resources", E::CodeIssued { authorization_id, binding: binding_for_resources(), expires_at }),
         ("grant/code_redeemed", E::CodeRedeemed { authorization_id, family }),
         ("grant/code_replayed", E::CodeReplayed { authorization_id }),
         ("grant/access_token_issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt)),
@@ -431,9 +545,45 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/access_token_revoked", E::AccessTokenRevoked { token, reason: RevocationReason::RequestedByClient }),
         ("grant/family_ended", E::FamilyEnded { family, reason: RevocationReason::RefreshTokenReplayed }),
         ("grant/family_ended.code_replayed", E::FamilyEnded { family, reason: RevocationReason::CodeReplayed }),
+        ("grant/narrowed", E::Narrowed { scope: scope("openid"), reason: RevocationReason::RolesChanged }),
+        ("grant/sessions_ended", E::SessionsEnded { reason: RevocationReason::SessionsEnded }),
         ("grant/revoked", E::Revoked { reason: RevocationReason::Disconnected }),
+        ("grant/revoked.organization_policy", E::Revoked { reason: RevocationReason::OrganizationPolicy }),
+        ("grant/revoked.organization_disconnected", E::Revoked { reason: RevocationReason::OrganizationDisconnected }),
+        ("grant/revoked.left_organization", E::Revoked { reason: RevocationReason::LeftOrganization }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
+}
+
+fn resource_server_settings() -> ResourceServerSettings {
+    ResourceServerSettings {
+        access_token_format: AccessTokenFormat::Opaque,
+        access_token_lifetime: Some(Seconds(300)),
+        access_token_signing_alg: Algorithm::Es256,
+        scopes: scope("calendar.read calendar.write"),
+        default_scope: scope("calendar.read"),
+        access_token_claims: template(),
+        documentation: Some("https://api.example/docs".into()),
+        ..smallest_settings()
+    }
+}
+
+fn smallest_settings() -> ResourceServerSettings {
+    ResourceServerSettings {
+        identifier: "https://api.example/".into(),
+        name: "Calendar API".into(),
+        access_token_format: AccessTokenFormat::Jwt,
+        access_token_lifetime: None,
+        access_token_signing_alg: Algorithm::EdDsa,
+        scopes: Scope::default(),
+        default_scope: Scope::default(),
+        access_token_claims: ClaimsTemplate::default(),
+        documentation: None,
+    }
+}
+
+fn template() -> ClaimsTemplate {
+    serde_json::from_value(json!({"roles": "{{ subject.roles }}"})).expect("an object")
 }
 
 fn other_samples() -> Vec<(&'static str, Event)> {
@@ -461,6 +611,10 @@ fn other_samples() -> Vec<(&'static str, Event)> {
         ("api_key/created.consent", created(Role::Consent, None).into()),
         ("api_key/created.auditor", created(Role::Auditor, None).into()),
         ("api_key/revoked", ApiKeyEvent::Revoked {}.into()),
+        ("resource_server/registered", ResourceServerEvent::Registered { settings: resource_server_settings() }.into()),
+        ("resource_server/registered.minimal", ResourceServerEvent::Registered { settings: smallest_settings() }.into()),
+        ("resource_server/updated", ResourceServerEvent::Updated { settings: resource_server_settings() }.into()),
+        ("resource_server/deleted", ResourceServerEvent::Deleted {}.into()),
         (
             "idempotency_key/used",
             IdempotencyKeyEvent::Used {
@@ -470,7 +624,36 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             }
             .into(),
         ),
+        ("organization/policy_set", OrganizationEvent::PolicySet { policy: policy() }.into()),
+        ("organization/policy_set.minimal", OrganizationEvent::PolicySet { policy: OrganizationPolicy::default() }.into()),
+        ("organization/client_disconnected", OrganizationEvent::ClientDisconnected { client_id: client() }.into()),
+        ("organization/enforced", OrganizationEvent::Enforced { change: ChangeNumber(1) }.into()),
         ("subject/registered", SubjectEvent::Registered {}.into()),
+        (
+            "subject/roles_set",
+            SubjectEvent::RolesSet { organization_id: Some(organization()), roles: roles(), effect: RoleChangeEffect::Narrow }.into(),
+        ),
+        (
+            "subject/roles_set.minimal",
+            SubjectEvent::RolesSet { organization_id: None, roles: BTreeSet::new(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        (
+            "subject/left_organization",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Revoke }.into(),
+        ),
+        (
+            "subject/left_organization.minimal",
+            SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Keep }.into(),
+        ),
+        ("subject/enforced", SubjectEvent::Enforced { change: SubjectChange(1) }.into()),
+        ("trusted_issuer/registered", TrustedIssuerEvent::Registered { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/registered.minimal", TrustedIssuerEvent::Registered { settings: smallest_trusted_issuer() }.into()),
+        ("trusted_issuer/updated", TrustedIssuerEvent::Updated { settings: trusted_issuer() }.into()),
+        ("trusted_issuer/deleted", TrustedIssuerEvent::Deleted {}.into()),
+        (
+            "trusted_token/bound",
+            TrustedTokenEvent::Bound { issuer: TrustedIssuerId(id(4)), authorization_id: AUTHORIZATION, expires_at: LATER }.into(),
+        ),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
     ]
 }

@@ -122,6 +122,10 @@ fn update(client: &Client, metadata: &ClientMetadata) -> Result<Vec<ClientEvent>
     if metadata.client_type != current.client_type {
         return Err(Immutable { field: "client_type" });
     }
+    // Its grants and tokens are of this organization.
+    if metadata.organization_id != current.organization_id {
+        return Err(Immutable { field: "organization_id" });
+    }
     // RFC 6749 §2.1: what a client was trusted with depends on whether it can keep a secret.
     if metadata.is_public() != current.is_public() {
         return Err(Immutable { field: "token_endpoint_auth_method" });

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    domain::{Decider, Seconds, Timestamp, testing::Spec},
+    domain::{Decider, OrganizationId, Seconds, Timestamp, testing::Spec},
     keys::SecretHash,
     protocol::{ClientMetadata, Scope},
 };
@@ -123,6 +123,14 @@ fn the_type_of_a_client_is_for_good() {
     Spec::<ClientDecider>::given([registered("none")])
         .when(Update { metadata: metadata("first_party", "none", "App") })
         .then_refused(ClientRefusal::Immutable { field: "client_type" });
+}
+
+#[test]
+fn the_organization_of_a_client_is_for_good() {
+    let theirs = ClientMetadata { organization_id: Some(OrganizationId("acme".into())), ..with_method("none") };
+    Spec::<ClientDecider>::given([registered("none")])
+        .when(Update { metadata: theirs })
+        .then_refused(ClientRefusal::Immutable { field: "organization_id" });
 }
 
 #[test]

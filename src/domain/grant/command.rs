@@ -18,6 +18,10 @@ pub enum GrantCommand {
     Refresh(Refresh),
     /// Ends one token, or its family.
     RevokeToken(RevokeToken),
+    /// Takes scopes away.
+    Narrow(Narrow),
+    /// Ends everything that is connected, and lets what was agreed stay.
+    EndSessions(EndSessions),
     /// Ends the grant.
     Revoke(Revoke),
 }
@@ -43,6 +47,17 @@ pub struct RecordConsent {
     pub binding: CodeBinding,
     /// Until when the code can be redeemed.
     pub code_expires_at: Timestamp,
+    /// A grant that was opened at this time or before is over, even if that is not recorded yet.
+    pub cut_off: Option<CutOff>,
+}
+
+/// What was allowed up to a moment is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CutOff {
+    /// The moment.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RevocationReason,
 }
 
 /// Turns a code into tokens (RFC 6749 §4.1.3).
@@ -56,6 +71,8 @@ pub struct RedeemCode {
     pub redirect_uri: Option<String>,
     /// `code_verifier` as sent.
     pub code_verifier: Option<CodeVerifier>,
+    /// The resource servers that were named (RFC 8707 §2.2): some of those granted; none: all of them.
+    pub resources: Vec<String>,
     /// What to issue.
     pub issue: Issue,
 }
@@ -65,6 +82,8 @@ pub struct RedeemCode {
 pub struct Issue {
     /// For whom the access token is.
     pub audience: Vec<String>,
+    /// What it is not good for, whatever was granted: nobody in its audience understands it.
+    pub withheld: Scope,
     /// Its form.
     pub format: AccessTokenFormat,
     /// How long it lives.
@@ -84,6 +103,8 @@ pub struct Refresh {
     pub generation: Generation,
     /// `scope` as sent: may narrow, never widen.
     pub scope: Option<Scope>,
+    /// The resource servers that were named (RFC 8707 §2.2): some of those granted; none: all of them.
+    pub resources: Vec<String>,
     /// For how long after its rotation the predecessor still answers with the same successor; 0: not at all.
     pub grace: Seconds,
     /// What to issue.
@@ -111,6 +132,22 @@ pub struct RevokeToken {
     pub token: TokenRef,
     /// The client that asks.
     pub client_id: ClientId,
+}
+
+/// Takes scopes away from what was agreed, and from everything that followed from it.
+#[derive(Debug)]
+pub struct Narrow {
+    /// What is lost. Of a grant that holds nothing else, nothing is left.
+    pub lost: Scope,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// Ends everything that is connected under the grant, and lets what was agreed stay.
+#[derive(Debug)]
+pub struct EndSessions {
+    /// Why.
+    pub reason: RevocationReason,
 }
 
 /// Ends the grant.
@@ -154,6 +191,8 @@ pub fn issued(events: &[GrantEvent]) -> Option<Issued<'_>> {
         | GrantEvent::RefreshTokenReplayed { .. }
         | GrantEvent::AccessTokenRevoked { .. }
         | GrantEvent::FamilyEnded { .. }
+        | GrantEvent::Narrowed { .. }
+        | GrantEvent::SessionsEnded { .. }
         | GrantEvent::Revoked { .. } => None,
     })
 }

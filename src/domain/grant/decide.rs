@@ -1,6 +1,6 @@
 use super::{
-    CodeBinding, FamilyNumber, Generation, Grant, GrantCommand, GrantEvent, Issue, RecordConsent, RedeemCode, Refresh, RevocationReason,
-    Revoke, RevokeToken, TokenNumber, TokenRef,
+    CodeBinding, EndSessions, FamilyNumber, Generation, Grant, GrantCommand, GrantEvent, Issue, Narrow, RecordConsent, RedeemCode, Refresh,
+    RevocationReason, Revoke, RevokeToken, TokenNumber, TokenRef,
     state::{Code, CodeState, Family, RefreshToken},
 };
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct GrantDecider;
 
-/// Why a grant says no. For a token request everything but `ScopeExceeded` is `invalid_grant` (RFC 6749 §5.2).
+/// Why a grant says no. For a token request everything but `ScopeExceeded` and `ResourceNotGranted` is `invalid_grant`
+/// (RFC 6749 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantRefusal {
     /// The grant is between others.
@@ -21,6 +22,9 @@ pub enum GrantRefusal {
     /// The grant is over; a new consent needs a new grant.
     #[error("the grant was revoked")]
     Revoked,
+    /// The grant is over, though that is not recorded yet: end it, then open another.
+    #[error("the grant was cut off")]
+    CutOff,
     /// The request is so old that its code may have been issued and forgotten.
     #[error("the authorization request is too old to be answered")]
     TooLate,
@@ -51,6 +55,9 @@ pub enum GrantRefusal {
     /// More is asked for than was granted.
     #[error("the scope exceeds what was granted")]
     ScopeExceeded,
+    /// A resource server is named that was not granted.
+    #[error("resource: it was not granted by the authorization")]
+    ResourceNotGranted,
     /// The token to revoke belongs to another client.
     #[error("the token was issued to another client")]
     IssuedToAnotherClient,
@@ -73,6 +80,8 @@ impl Decider for GrantDecider {
             GrantCommand::RedeemCode(command) => redeem_code(grant, command, now),
             GrantCommand::Refresh(command) => refresh(grant, command, now),
             GrantCommand::RevokeToken(command) => revoke_token(grant, command, now),
+            GrantCommand::Narrow(command) => Ok(narrow_grant(grant, command, now)),
+            GrantCommand::EndSessions(command) => Ok(end_sessions(grant, command, now)),
             GrantCommand::Revoke(command) => Ok(revoke(grant, command)),
         }
     }
@@ -97,6 +106,9 @@ fn record_consent(grant: &Grant, command: &RecordConsent) -> Decision {
     }
     if grant.is_revoked() {
         return Err(GrantRefusal::Revoked);
+    }
+    if command.cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at)) {
+        return Err(GrantRefusal::CutOff);
     }
     // RFC 6749 §4.1.2: a code is used once. The code of a request is derived from it, so it is issued once.
     if grant.may_have_forgotten(command.authorization_id) {
@@ -148,13 +160,14 @@ fn redeem_code(grant: &Grant, command: &RedeemCode, now: Timestamp) -> Decision 
     }
     check_redirect_uri(binding, command.redirect_uri.as_deref())?;
     check_code_verifier(binding, command)?;
+    check_resources(&binding.resources, &command.resources)?;
 
     // RFC 6749 §4.1.4: an access token, and a refresh token if the server likes. OIDC Core §11: it likes when access
     // while the person is away was granted.
     let family = next_family(grant)?;
     let mut events = vec![
         GrantEvent::CodeRedeemed { authorization_id: command.authorization_id, family },
-        issue_access_token(next_token(grant)?, family, binding.scope.clone(), &command.issue, now),
+        issue_access_token(next_token(grant)?, family, &binding.scope, &command.issue, now),
     ];
     if let Some(lifetime) = command.issue.refresh_token_lifetime.filter(|_| binding.scope.contains("offline_access")) {
         events.push(GrantEvent::RefreshTokenIssued { family, expires_at: now.plus(lifetime) });
@@ -199,6 +212,11 @@ fn check_code_verifier(binding: &CodeBinding, command: &RedeemCode) -> Result<()
     }
 }
 
+/// RFC 8707 §2.2: a token request may narrow to some of the resource servers that were granted, and never widen.
+fn check_resources(granted: &[String], named: &[String]) -> Result<(), GrantRefusal> {
+    if named.iter().all(|resource| granted.contains(resource)) { Ok(()) } else { Err(GrantRefusal::ResourceNotGranted) }
+}
+
 fn refresh(grant: &Grant, command: &Refresh, now: Timestamp) -> Decision {
     let Some(client_id) = grant.client_id() else { return Err(GrantRefusal::Unknown) };
     // RFC 6749 §6: the refresh token is bound to the client it was issued to. Said first, so that another client can't
@@ -222,7 +240,7 @@ fn refresh(grant: &Grant, command: &Refresh, now: Timestamp) -> Decision {
     }
     if is_in_grace(command, current, now) {
         // The successor is derived from family and generation: the same answer again, with a fresh access token.
-        let scope = narrow(family, command.scope.as_ref())?;
+        let scope = narrow(family, command)?;
         return Ok(vec![issue_access_token(next_token(grant)?, command.family, scope, &command.issue, now)]);
     }
     // RFC 9700 §4.14.2: two hold the token, and one of them must not. The family ends, no other.
@@ -233,7 +251,7 @@ fn refresh(grant: &Grant, command: &Refresh, now: Timestamp) -> Decision {
 }
 
 fn rotate(grant: &Grant, command: &Refresh, family: &Family, current: RefreshToken, now: Timestamp) -> Decision {
-    let scope = narrow(family, command.scope.as_ref())?;
+    let scope = narrow(family, command)?;
     let generation = Generation(current.generation.0.checked_add(1).ok_or(GrantRefusal::Exhausted)?);
     let expires_at = command.issue.refresh_token_lifetime.map_or(current.expires_at, |lifetime| now.plus(lifetime));
     Ok(vec![
@@ -251,10 +269,11 @@ fn is_in_grace(command: &Refresh, current: RefreshToken, now: Timestamp) -> bool
 
 /// RFC 6749 §6: the scope may be narrowed, for this access token, and never widened. RFC 6749 §3.2: an empty parameter
 /// is none.
-fn narrow(family: &Family, requested: Option<&Scope>) -> Result<Scope, GrantRefusal> {
-    match requested.filter(|scope| !scope.is_empty()) {
-        None => Ok(family.scope().clone()),
-        Some(scope) if scope.is_subset(family.scope()) => Ok(scope.clone()),
+fn narrow<'a>(family: &'a Family, command: &'a Refresh) -> Result<&'a Scope, GrantRefusal> {
+    check_resources(family.resources(), &command.resources)?;
+    match command.scope.as_ref().filter(|scope| !scope.is_empty()) {
+        None => Ok(family.scope()),
+        Some(scope) if scope.is_subset(family.scope()) => Ok(scope),
         Some(_) => Err(GrantRefusal::ScopeExceeded),
     }
 }
@@ -287,12 +306,35 @@ fn is_live(grant: &Grant, token: TokenRef, now: Timestamp) -> bool {
     }
 }
 
+fn narrow_grant(grant: &Grant, command: &Narrow, now: Timestamp) -> Vec<GrantEvent> {
+    let scope = grant.consented().difference(&command.lost);
+    if !grant.is_open() || scope == *grant.consented() {
+        return Vec::new();
+    }
+    if scope.is_empty() {
+        return revoke(grant, &Revoke { reason: command.reason });
+    }
+    let reason = command.reason;
+    let empty = grant.live_families(now).filter(|(_, family)| family.scope().intersection(&scope).is_empty());
+    let mut events: Vec<_> = empty.map(|(family, _)| GrantEvent::FamilyEnded { family, reason }).collect();
+    let carry_more = grant.live_access_tokens(now).filter(|(_, carried)| !carried.is_subset(&scope));
+    events.extend(carry_more.map(|(token, _)| GrantEvent::AccessTokenRevoked { token, reason }));
+    events.push(GrantEvent::Narrowed { scope, reason });
+    events
+}
+
+fn end_sessions(grant: &Grant, command: &EndSessions, now: Timestamp) -> Vec<GrantEvent> {
+    let is_connected = grant.is_open() && (grant.live_families(now).next().is_some() || grant.has_redeemable_code(now));
+    if is_connected { vec![GrantEvent::SessionsEnded { reason: command.reason }] } else { Vec::new() }
+}
+
 fn revoke(grant: &Grant, command: &Revoke) -> Vec<GrantEvent> {
     if grant.is_open() { vec![GrantEvent::Revoked { reason: command.reason }] } else { Vec::new() }
 }
 
-fn issue_access_token(token: TokenNumber, family: FamilyNumber, scope: Scope, issue: &Issue, now: Timestamp) -> GrantEvent {
+fn issue_access_token(token: TokenNumber, family: FamilyNumber, scope: &Scope, issue: &Issue, now: Timestamp) -> GrantEvent {
     let expires_at = now.plus(issue.access_token_lifetime);
+    let scope = scope.difference(&issue.withheld);
     GrantEvent::AccessTokenIssued { token, family, scope, audience: issue.audience.clone(), format: issue.format, expires_at }
 }
 

@@ -24,13 +24,23 @@ pub struct TokenNumber(pub u32);
 pub struct Generation(pub u32);
 
 /// Why something ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationReason {
     /// The client asked (RFC 7009).
     RequestedByClient,
     /// The person, or the application for them, disconnected the client.
     Disconnected,
+    /// The policy of the organization does not allow the client any more.
+    OrganizationPolicy,
+    /// The organization disconnected the client, for everyone.
+    OrganizationDisconnected,
+    /// The person left the organization.
+    LeftOrganization,
+    /// The person's roles do not allow it any more.
+    RolesChanged,
+    /// All sessions of the person were ended.
+    SessionsEnded,
     /// A code was presented twice (RFC 6749 §4.1.2).
     CodeReplayed,
     /// A refresh token was presented again after its grace window (RFC 9700 §4.14).
@@ -54,9 +64,15 @@ pub struct CodeBinding {
     pub nonce: Option<String>,
     /// How and when the subject was authenticated.
     pub authentication: Authentication,
+    /// The roles of the subject, for custom claims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Claims about the subject: a JSON object, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Sealed>,
+    /// The resource servers that tokens may be for (RFC 8707 §2.1); none named: the usual audience.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
 }
 
 /// What happens to a grant.
@@ -167,6 +183,21 @@ pub enum GrantEvent {
     FamilyEnded {
         /// Which.
         family: FamilyNumber,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Nothing more is left of the grant than this: consent, families and codes are cut back to it. Access tokens that
+    /// carry more are revoked by events of their own.
+    #[serde(rename = "grant.narrowed")]
+    Narrowed {
+        /// What is left.
+        scope: Scope,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Every family is dead, and no code that was issued can be redeemed. What was agreed stays.
+    #[serde(rename = "grant.sessions_ended")]
+    SessionsEnded {
         /// Why.
         reason: RevocationReason,
     },

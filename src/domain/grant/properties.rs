@@ -18,6 +18,9 @@ const CODE_LIFETIME: Seconds = Seconds(60);
 const SCOPES: [&str; 5] =
     ["offline_access openid", "email offline_access openid", "email", "offline_access profile", "email offline_access"];
 
+/// What a person may lose.
+const LOST: [&str; 3] = ["email", "openid profile", "offline_access"];
+
 /// Something that happens in a random history. Families and generations are picked relative to what exists.
 #[derive(Clone, Debug)]
 enum Step {
@@ -28,6 +31,8 @@ enum Step {
     Refresh { family: u32, behind: u32, scope: Option<usize>, grace: u32 },
     RevokeAccessToken { token: u32 },
     RevokeRefreshToken { family: u32, behind: u32 },
+    Narrow { lost: usize },
+    EndSessions,
     Revoke,
 }
 
@@ -54,7 +59,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Histories in which the grant may be revoked, too.
 fn steps_with_revocation() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(prop_oneof![30 => step(), 1 => Just(Step::Revoke)], 0..60)
+    let narrow = (0..LOST.len()).prop_map(|lost| Step::Narrow { lost });
+    prop::collection::vec(prop_oneof![60 => step(), 3 => narrow, 2 => Just(Step::EndSessions), 2 => Just(Step::Revoke)], 0..60)
 }
 
 fn revoke_token(token: TokenRef) -> GrantCommand {
@@ -114,6 +120,8 @@ impl World {
                 let generation = Generation(self.generation(family)?.checked_sub(behind)?);
                 revoke_token(TokenRef::Refresh { family: FamilyNumber(family), generation })
             }
+            Step::Narrow { lost } => GrantCommand::Narrow(Narrow { lost: scope(LOST[lost]), reason: RevocationReason::RolesChanged }),
+            Step::EndSessions => GrantCommand::EndSessions(EndSessions { reason: RevocationReason::SessionsEnded }),
             Step::Revoke => GrantCommand::Revoke(Revoke { reason: RevocationReason::Disconnected }),
         })
     }
@@ -170,7 +178,7 @@ impl World {
                     live.remove(token);
                 }
                 GrantEvent::FamilyEnded { family: ended, .. } => live.retain(|_, family| family != ended),
-                GrantEvent::Revoked { .. } => live.clear(),
+                GrantEvent::SessionsEnded { .. } | GrantEvent::Revoked { .. } => live.clear(),
                 _ => {}
             }
         }
@@ -182,7 +190,7 @@ impl World {
 fn event() -> impl Strategy<Value = GrantEvent> {
     let number = prop_oneof![4 => 0u32..4, 1 => any::<u32>()];
     let time = prop_oneof![4 => 0i64..1_000_000, 1 => any::<i64>()];
-    let parts = (0u8..12, 0u128..4, number.clone(), number, time, 0..SCOPES.len());
+    let parts = (0u8..14, 0u128..4, number.clone(), number, time, 0..SCOPES.len());
     parts.prop_map(|(which, request, first, second, time, text)| {
         let (authorization_id, family, token) = (authorization(request), FamilyNumber(first), TokenNumber(second));
         let (generation, expires_at, reason) = (Generation(second), Timestamp(time), RevocationReason::Disconnected);
@@ -205,13 +213,19 @@ fn event() -> impl Strategy<Value = GrantEvent> {
             8 => GrantEvent::RefreshTokenReplayed { family, generation },
             9 => GrantEvent::AccessTokenRevoked { token, reason },
             10 => GrantEvent::FamilyEnded { family, reason },
+            11 => GrantEvent::Narrowed { scope: scope(SCOPES[text]), reason },
+            12 => GrantEvent::SessionsEnded { reason },
             _ => GrantEvent::Revoked { reason },
         }
     })
 }
 
 fn consented_scope(log: &[GrantEvent]) -> Scope {
-    log.iter().fold(Scope::default(), |all, event| if let GrantEvent::Consented { scope, .. } = event { all.union(scope) } else { all })
+    log.iter().fold(Scope::default(), |all, event| match event {
+        GrantEvent::Consented { scope, .. } => all.union(scope),
+        GrantEvent::Narrowed { scope, .. } => all.intersection(scope),
+        _ => all,
+    })
 }
 
 proptest! {
@@ -236,6 +250,48 @@ proptest! {
             world.take(step);
             prop_assert_eq!(world.live_access_tokens(), world.live_by_the_log());
             prop_assert_eq!(world.grant.consented(), &consented_scope(&world.log));
+        }
+    }
+
+    #[test]
+    fn what_is_live_carries_no_more_than_what_is_left(steps in steps_with_revocation()) {
+        let mut world = World::default();
+        for step in steps {
+            world.take(step);
+            let consented = world.grant.consented().clone();
+            prop_assert!(world.grant.live_access_tokens(world.now).all(|(_, carried)| carried.is_subset(&consented)));
+            prop_assert!(world.grant.live_families(world.now).all(|(_, family)| family.scope().is_subset(&consented)));
+        }
+    }
+
+    #[test]
+    fn what_was_lost_is_not_issued_again_without_consent(before in steps(), after in steps(), lost in 0..LOST.len()) {
+        let mut world = World::after(before);
+        world.take(Step::Narrow { lost });
+        let left = world.grant.consented().clone();
+        prop_assume!(world.grant.is_open());
+        let length = world.log.len();
+        for step in after.into_iter().filter(|step| !matches!(step, Step::Consent { .. } | Step::Authorize { .. })) {
+            world.take(step);
+        }
+        for event in &world.log[length..] {
+            if let GrantEvent::AccessTokenIssued { scope, .. } = event {
+                prop_assert!(scope.is_subset(&left) && !scope.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn when_the_sessions_are_ended_nothing_goes_on_and_the_consent_stays(before in steps(), after in steps()) {
+        let mut world = World::after(before);
+        let consented = world.grant.consented().clone();
+        world.take(Step::EndSessions);
+        prop_assert!(world.live_access_tokens().is_empty() && world.refreshable().is_empty());
+        prop_assert_eq!(world.grant.consented(), &consented);
+        let length = world.log.len();
+        for step in after.into_iter().filter(|step| !matches!(step, Step::Consent { .. } | Step::Authorize { .. })) {
+            world.take(step);
+            prop_assert!(issued(&world.log[length..]).is_none());
         }
     }
 
@@ -374,6 +430,7 @@ proptest! {
                 GrantEvent::CodeRedeemed { authorization_id, family } => {
                     families.insert(family, codes[&authorization_id].clone());
                 }
+                GrantEvent::Narrowed { scope, .. } => consented = consented.intersection(&scope),
                 GrantEvent::AccessTokenIssued { family, scope, .. } => {
                     prop_assert!(scope.is_subset(&families[&family]));
                     prop_assert!(scope.is_subset(&consented));

@@ -30,6 +30,7 @@ struct Parties {
     subject: SubjectId,
     client_id: ClientId,
     organization_id: Option<OrganizationId>,
+    opened_at: Timestamp,
 }
 
 /// A code that was issued.
@@ -53,7 +54,9 @@ pub struct Family {
     scope: Scope,
     authentication: Authentication,
     nonce: Option<String>,
+    roles: Vec<String>,
     claims: Option<Sealed>,
+    resources: Vec<String>,
     refresh: Option<RefreshToken>,
     ended: Option<RevocationReason>,
     /// When the last of its tokens expires.
@@ -69,9 +72,10 @@ pub(super) struct RefreshToken {
     pub(super) expires_at: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct AccessToken {
     family: FamilyNumber,
+    scope: Scope,
     expires_at: Timestamp,
 }
 
@@ -94,6 +98,16 @@ impl Family {
     /// The nonce of the request.
     pub fn nonce(&self) -> Option<&str> {
         self.nonce.as_deref()
+    }
+
+    /// The roles of the subject when they were authenticated.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    /// The resource servers that its tokens may be for; none: the usual audience.
+    pub fn resources(&self) -> &[String] {
+        &self.resources
     }
 
     /// Claims about the subject, sealed.
@@ -152,9 +166,38 @@ impl Grant {
         self.parties.as_ref().and_then(|parties| parties.organization_id.as_ref())
     }
 
+    /// Whether it existed at this time already.
+    pub fn was_opened_by(&self, time: Timestamp) -> bool {
+        self.parties.as_ref().is_some_and(|parties| parties.opened_at <= time)
+    }
+
+    /// The families of which something can be used now.
+    pub(super) fn live_families(&self, now: Timestamp) -> impl Iterator<Item = (FamilyNumber, &Family)> {
+        self.families.iter().filter(move |(number, _)| self.is_family_live(**number, now)).map(|(number, family)| (*number, family))
+    }
+
+    /// The access tokens that can be used now, with what they carry.
+    pub(super) fn live_access_tokens(&self, now: Timestamp) -> impl Iterator<Item = (TokenNumber, &Scope)> {
+        let live = self.access_tokens.iter().filter(move |(number, _)| self.is_access_token_live(**number, now));
+        live.map(|(number, token)| (*number, &token.scope))
+    }
+
+    /// Whether a code was issued that can be redeemed now.
+    pub(super) fn has_redeemable_code(&self, now: Timestamp) -> bool {
+        self.codes.values().any(|code| matches!(code.state, CodeState::Issued(_)) && now < code.expires_at)
+    }
+
     /// A family, for as long as it is remembered: a day longer than its last token lives.
     pub fn family(&self, family: FamilyNumber) -> Option<&Family> {
         self.families.get(&family)
+    }
+
+    /// What the code of this request is bound to, as long as it was not used.
+    pub fn binding(&self, authorization_id: AuthorizationId) -> Option<&CodeBinding> {
+        match &self.codes.get(&authorization_id)?.state {
+            CodeState::Issued(binding) => Some(binding),
+            CodeState::Redeemed { .. } => None,
+        }
     }
 
     /// Whether this access token can be used now.
@@ -187,7 +230,7 @@ impl Grant {
         match event {
             GrantEvent::Opened { subject, client_id, organization_id } => {
                 let (subject, client_id, organization_id) = (*subject, client_id.clone(), organization_id.clone());
-                self.parties = Some(Parties { subject, client_id, organization_id });
+                self.parties = Some(Parties { subject, client_id, organization_id, opened_at: at });
             }
             GrantEvent::Consented { authorization_id: _, scope, reason: _, shown: _ } => {
                 self.consented = self.consented.union(scope);
@@ -203,10 +246,11 @@ impl Grant {
                     *replayed = true;
                 }
             }
-            GrantEvent::AccessTokenIssued { token, family, scope: _, audience: _, format: _, expires_at } => {
+            GrantEvent::AccessTokenIssued { token, family, scope, audience: _, format: _, expires_at } => {
                 self.forget(at);
                 self.next_token = self.next_token.max(token.successor());
-                self.access_tokens.insert(*token, AccessToken { family: *family, expires_at: *expires_at });
+                let token_of_family = AccessToken { family: *family, scope: scope.clone(), expires_at: *expires_at };
+                self.access_tokens.insert(*token, token_of_family);
                 self.prolong(*family, *expires_at);
             }
             GrantEvent::RefreshTokenIssued { family, expires_at } => {
@@ -221,6 +265,8 @@ impl Grant {
                 self.access_tokens.remove(token);
             }
             GrantEvent::FamilyEnded { family, reason } => self.end_family(*family, *reason),
+            GrantEvent::Narrowed { scope, reason: _ } => self.narrow(scope, at),
+            GrantEvent::SessionsEnded { reason } => self.end_sessions(*reason, at),
             GrantEvent::Revoked { reason } => self.end(*reason),
         }
         self
@@ -231,8 +277,9 @@ impl Grant {
         let Some(code) = self.codes.get_mut(&authorization_id) else { return };
         let spent = std::mem::replace(&mut code.state, CodeState::Redeemed { family, replayed: false });
         if let CodeState::Issued(binding) = spent {
-            let CodeBinding { scope, nonce, authentication, claims, .. } = *binding;
-            let fresh = Family { authorization_id, scope, authentication, nonce, claims, refresh: None, ended: None, until: at };
+            let CodeBinding { scope, nonce, authentication, roles, claims, resources, .. } = *binding;
+            let (refresh, ended, until) = (None, None, at);
+            let fresh = Family { authorization_id, scope, authentication, nonce, roles, claims, resources, refresh, ended, until };
             self.families.insert(family, fresh);
         }
     }
@@ -257,8 +304,36 @@ impl Grant {
         }
     }
 
+    /// Cuts everything back to this scope. A code that nothing is left of is over.
+    fn narrow(&mut self, scope: &Scope, at: Timestamp) {
+        self.consented = self.consented.intersection(scope);
+        for code in self.codes.values_mut() {
+            if let CodeState::Issued(binding) = &mut code.state {
+                let left = binding.scope.intersection(scope);
+                if left.is_empty() {
+                    code.expires_at = code.expires_at.min(at);
+                }
+                binding.scope = left;
+            }
+        }
+        for family in self.families.values_mut() {
+            family.scope = family.scope.intersection(scope);
+        }
+    }
+
+    fn end_sessions(&mut self, reason: RevocationReason, at: Timestamp) {
+        for code in self.codes.values_mut().filter(|code| matches!(code.state, CodeState::Issued(_))) {
+            code.expires_at = code.expires_at.min(at);
+        }
+        self.end_families(reason);
+    }
+
     fn end(&mut self, reason: RevocationReason) {
         self.revoked = true;
+        self.end_families(reason);
+    }
+
+    fn end_families(&mut self, reason: RevocationReason) {
         self.access_tokens.clear();
         for family in self.families.values_mut() {
             family.ended.get_or_insert(reason);

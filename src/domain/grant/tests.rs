@@ -66,7 +66,9 @@ pub(super) fn binding(text: &str) -> CodeBinding {
         scope: scope(text),
         nonce: Some("n-0S6_WzA2Mj".into()),
         authentication: Authentication { auth_time: seconds(0), acr: None, amr: vec!["pwd".into()] },
+        roles: vec![],
         claims: None,
+        resources: vec![],
     }
 }
 
@@ -81,12 +83,14 @@ pub(super) fn consent(number: u128, text: &str, code_expires_at: Timestamp) -> R
         shown: None,
         binding: binding(text),
         code_expires_at,
+        cut_off: None,
     }
 }
 
 pub(super) fn issue() -> Issue {
     Issue {
         audience: vec!["https://api.example".into()],
+        withheld: Scope::default(),
         format: AccessTokenFormat::Jwt,
         access_token_lifetime: ACCESS,
         refresh_token_lifetime: Some(REFRESH),
@@ -99,6 +103,7 @@ pub(super) fn redeem(number: u128) -> RedeemCode {
         client_id: app(),
         redirect_uri: None,
         code_verifier: Some(right_verifier()),
+        resources: vec![],
         issue: issue(),
     }
 }
@@ -109,6 +114,7 @@ pub(super) fn refresh(family: u32, generation: u32) -> Refresh {
         family: FamilyNumber(family),
         generation: Generation(generation),
         scope: None,
+        resources: vec![],
         grace: GRACE,
         issue: issue(),
     }
@@ -177,6 +183,15 @@ fn with_code(binding: CodeBinding) -> Given {
 
 fn code_given() -> Given {
     with_code(binding("email offline_access openid"))
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// A code for two resource servers.
+fn resources_given() -> Given {
+    with_code(CodeBinding { resources: owned(&["urn:a", "urn:b"]), roles: owned(&["editor"]), ..binding("openid") })
 }
 
 /// The code was redeemed at the epoch: family 0, access token 0, refresh token 0.
@@ -266,6 +281,22 @@ mod consent {
     }
 
     #[test]
+    fn a_grant_that_was_cut_off_takes_no_new_consent() {
+        let opened_at_9 = || Given::given([]).at(seconds(9)).and([opened(), consented(1, "openid"), code_issued(1, binding("openid"))]);
+        let cut_off_at = |second| Some(CutOff { at: seconds(second), reason: RevocationReason::OrganizationDisconnected });
+        let after = |second| RecordConsent { cut_off: cut_off_at(second), ..consent(2, "openid", expiry()) };
+        for second in [9, 10] {
+            when_consent(opened_at_9(), after(second)).then_refused(GrantRefusal::CutOff);
+        }
+        when_consent(opened_at_9(), after(8)).then([consented(2, "openid"), code_issued(2, binding("openid"))]);
+        // The code of a request that was answered before stays its answer.
+        when_consent(opened_at_9(), RecordConsent { cut_off: cut_off_at(10), ..consent(1, "openid", expiry()) }).then_nothing();
+        // One that is opened now was not there to be cut off.
+        let first = RecordConsent { cut_off: cut_off_at(10), ..consent(1, "openid", expiry()) };
+        when_consent(Given::given([]), first).then([opened(), consented(1, "openid"), code_issued(1, binding("openid"))]);
+    }
+
+    #[test]
     fn a_consent_of_other_parties_is_refused() {
         let base = || consent(2, "openid", expiry());
         let organization_id = Some(OrganizationId("acme".into()));
@@ -302,6 +333,29 @@ mod consent {
 
 mod redemption {
     use super::*;
+
+    #[test]
+    fn rfc8707_2_2_a_redemption_may_narrow_the_resource_servers_and_never_widen_them() {
+        let naming = |resources: &[&str]| RedeemCode { resources: owned(resources), ..redeem(1) };
+        let start = Timestamp::default();
+        for narrowed in [&[][..], &["urn:b"], &["urn:a", "urn:b"]] {
+            when_redeem(resources_given(), naming(narrowed)).then([code_redeemed(1, 0), access(0, 0, "openid", start)]);
+        }
+        when_redeem(resources_given(), naming(&["urn:c"])).then_refused(GrantRefusal::ResourceNotGranted);
+        when_redeem(code_given(), naming(&["urn:a"])).then_refused(GrantRefusal::ResourceNotGranted);
+        // What is wrong with the code is said first.
+        let thief = RedeemCode { client_id: ClientId::from("thief"), ..naming(&["urn:c"]) };
+        when_redeem(resources_given(), thief).then_refused(GrantRefusal::NotTheClient);
+    }
+
+    #[test]
+    fn a_family_keeps_roles_and_resource_servers_of_its_code() {
+        assert_eq!(resources_given().state().binding(authorization(1)).unwrap().resources, owned(&["urn:a", "urn:b"]));
+        let grant = resources_given().and([code_redeemed(1, 0)]).state();
+        let family = grant.family(FAMILY).unwrap();
+        assert_eq!((family.roles(), family.resources()), (&owned(&["editor"])[..], &owned(&["urn:a", "urn:b"])[..]));
+        assert_eq!(grant.binding(authorization(1)), None);
+    }
 
     #[test]
     fn rfc6749_4_1_4_a_code_is_redeemed_for_an_access_token_and_a_refresh_token() {
@@ -548,6 +602,30 @@ mod refreshing {
     }
 
     #[test]
+    fn rfc8707_2_2_a_refresh_may_narrow_the_resource_servers_and_never_widen_them() {
+        let now = seconds(100);
+        let given = || resources_given().at(now).and([code_redeemed(1, 0), access(0, 0, "openid", now), refresh_issued(0, now)]);
+        let naming = |resources: &[&str]| Refresh { resources: owned(resources), ..refresh(0, 0) };
+        for narrowed in [&[][..], &["urn:a"], &["urn:b", "urn:a"]] {
+            when_refresh(given(), naming(narrowed)).then([rotated(0, 1, now), access(1, 0, "openid", now)]);
+        }
+        when_refresh(given(), naming(&["urn:a", "urn:c"])).then_refused(GrantRefusal::ResourceNotGranted);
+        // In the grace window too.
+        when_refresh(given().and([rotated(0, 1, now)]), naming(&["urn:c"])).then_refused(GrantRefusal::ResourceNotGranted);
+        when_refresh(family_given().at(now), naming(&["urn:a"])).then_refused(GrantRefusal::ResourceNotGranted);
+    }
+
+    #[test]
+    fn what_nobody_in_the_audience_understands_is_withheld_from_the_access_token_only() {
+        let now = seconds(100);
+        let command = Refresh { issue: Issue { withheld: scope("email notes"), ..issue() }, ..refresh(0, 0) };
+        let events = [rotated(0, 1, now), access(1, 0, "offline_access openid", now)];
+        when_refresh(family_given().at(now), command).then(events.clone());
+        let grant = family_given().at(now).and(events).state();
+        assert_eq!(grant.family(FAMILY).unwrap().scope(), &scope("email offline_access openid"));
+    }
+
+    #[test]
     fn rfc6749_3_2_an_empty_scope_is_none() {
         let now = seconds(100);
         let command = Refresh { scope: Some(Scope::default()), ..refresh(0, 0) };
@@ -733,5 +811,112 @@ mod memory {
         let found = issued(&events).unwrap();
         assert_eq!((found.token, found.family, found.scope), (TokenNumber(1), FAMILY, &scope("openid")));
         assert_eq!(issued(&[refresh_replayed(0, 0)]), None);
+    }
+}
+
+mod narrowing {
+    use super::*;
+
+    const REASON: RevocationReason = RevocationReason::RolesChanged;
+
+    fn when_lost(given: Given, lost: &str) -> Outcome<GrantDecider> {
+        given.when(GrantCommand::Narrow(Narrow { lost: scope(lost), reason: REASON }))
+    }
+
+    fn narrowed(text: &str) -> GrantEvent {
+        GrantEvent::Narrowed { scope: scope(text), reason: REASON }
+    }
+
+    fn token_revoked(token: u32) -> GrantEvent {
+        GrantEvent::AccessTokenRevoked { token: TokenNumber(token), reason: REASON }
+    }
+
+    #[test]
+    fn what_is_lost_is_taken_from_consent_and_from_tokens_that_carry_it() {
+        when_lost(two_families_given(), "email").then([token_revoked(0), narrowed("offline_access openid")]);
+        let grant = two_families_given().and([token_revoked(0), narrowed("offline_access openid")]).state();
+        assert_eq!(grant.consented(), &scope("offline_access openid"));
+        assert!(grant.is_access_token_live(TokenNumber(1), seconds(1)));
+    }
+
+    #[test]
+    fn later_refreshes_carry_only_what_remains() {
+        let given = || family_given().and([token_revoked(0), narrowed("offline_access openid")]).at(seconds(1));
+        when_refresh(given(), refresh(0, 0)).then([rotated(0, 1, seconds(1)), access(1, 0, "offline_access openid", seconds(1))]);
+        when_refresh(given(), Refresh { scope: Some(scope("email")), ..refresh(0, 0) }).then_refused(GrantRefusal::ScopeExceeded);
+    }
+
+    #[test]
+    fn a_code_that_is_on_its_way_is_narrowed_too() {
+        let start = Timestamp::default();
+        let given = code_given().and([narrowed("offline_access openid")]);
+        when_redeem(given, redeem(1)).then([code_redeemed(1, 0), access(0, 0, "offline_access openid", start), refresh_issued(0, start)]);
+        let nothing_left = with_code(binding("email")).and([narrowed("openid")]);
+        when_redeem(nothing_left, redeem(1)).then_refused(GrantRefusal::Expired);
+    }
+
+    #[test]
+    fn a_family_of_which_nothing_remains_ends() {
+        let email_alone = with_code(binding("email")).and([code_redeemed(1, 0), access(0, 0, "email", Timestamp::default())]);
+        when_lost(email_alone, "email").then([ended(0, REASON), token_revoked(0), narrowed("offline_access openid")]);
+    }
+
+    #[test]
+    fn a_grant_of_which_nothing_remains_is_revoked() {
+        when_lost(family_given(), "email offline_access openid profile").then([GrantEvent::Revoked { reason: REASON }]);
+    }
+
+    #[test]
+    fn losing_what_one_never_had_changes_nothing() {
+        when_lost(family_given(), "profile").then_nothing();
+        when_lost(family_given().and([revoked()]), "email").then_nothing();
+        when_lost(Given::given([]), "email").then_nothing();
+    }
+
+    #[test]
+    fn what_was_lost_comes_back_by_consent() {
+        let given = family_given().and([narrowed("offline_access openid"), consented(2, "email")]);
+        assert_eq!(given.state().consented(), &scope("email offline_access openid"));
+    }
+}
+
+mod sessions {
+    use super::*;
+
+    const REASON: RevocationReason = RevocationReason::SessionsEnded;
+
+    fn when_ended(given: Given) -> Outcome<GrantDecider> {
+        given.when(GrantCommand::EndSessions(EndSessions { reason: REASON }))
+    }
+
+    fn sessions_ended() -> GrantEvent {
+        GrantEvent::SessionsEnded { reason: REASON }
+    }
+
+    #[test]
+    fn every_family_ends_and_the_consent_stays() {
+        when_ended(two_families_given()).then([sessions_ended()]);
+        let after = || two_families_given().and([sessions_ended()]);
+        let grant = after().state();
+        assert!(grant.is_open() && !grant.is_access_token_live(TokenNumber(0), seconds(1)));
+        assert_eq!(grant.consented(), &scope("email offline_access openid"));
+        for family in [0, 1] {
+            when_refresh(after(), refresh(family, 0)).then_refused(GrantRefusal::Ended);
+        }
+        when_consent(after(), consent(3, "openid", seconds(60))).then([consented(3, "openid"), code_issued(3, binding("openid"))]);
+    }
+
+    #[test]
+    fn a_code_that_is_on_its_way_starts_no_session() {
+        when_ended(code_given()).then([sessions_ended()]);
+        when_redeem(code_given().and([sessions_ended()]), redeem(1)).then_refused(GrantRefusal::Expired);
+    }
+
+    #[test]
+    fn where_nothing_is_connected_nothing_happens() {
+        when_ended(Given::given([])).then_nothing();
+        when_ended(family_given().and([sessions_ended()])).then_nothing();
+        when_ended(family_given().and([revoked()])).then_nothing();
+        when_ended(family_given().at(seconds(200_000))).then_nothing();
     }
 }

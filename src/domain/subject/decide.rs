@@ -1,31 +1,34 @@
-use std::convert::Infallible;
+use std::{collections::BTreeSet, convert::Infallible};
 
-use super::SubjectEvent;
-use crate::domain::{Decider, Timestamp};
-
-/// A person, folded from their events.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subject {
-    registered_at: Option<Timestamp>,
-}
-
-impl Subject {
-    /// Whether the person was ever attested.
-    pub fn exists(&self) -> bool {
-        self.registered_at.is_some()
-    }
-
-    /// When the person was attested for the first time.
-    pub fn registered_at(&self) -> Option<Timestamp> {
-        self.registered_at
-    }
-}
+use super::{RoleChangeEffect, Subject, SubjectChange, SubjectEvent};
+use crate::domain::{Decider, OrganizationId, Timestamp};
 
 /// What can be asked of a subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubjectCommand {
     /// Begin to exist, if it does not yet.
     Register,
+    /// Take note of their roles, as they are now.
+    SetRoles {
+        /// Where.
+        organization_id: Option<OrganizationId>,
+        /// All of them.
+        roles: BTreeSet<String>,
+        /// What a change does to the grants that are there.
+        effect: RoleChangeEffect,
+    },
+    /// Be no member of an organization any more.
+    LeaveOrganization {
+        /// Which.
+        organization_id: OrganizationId,
+        /// What it does to the grants that are there.
+        effect: RoleChangeEffect,
+    },
+    /// Take note that what was taken away up to a change is gone from their grants.
+    NoteEnforced {
+        /// The change.
+        change: SubjectChange,
+    },
 }
 
 /// What may happen to a subject. Nothing is refused.
@@ -39,15 +42,43 @@ impl Decider for SubjectDecider {
     type Refusal = Infallible;
 
     fn decide(subject: &Subject, command: &SubjectCommand, _now: Timestamp) -> Result<Vec<SubjectEvent>, Infallible> {
-        match command {
-            SubjectCommand::Register if subject.exists() => Ok(vec![]),
-            SubjectCommand::Register => Ok(vec![SubjectEvent::Registered {}]),
-        }
+        Ok(match command {
+            SubjectCommand::Register if subject.exists() => vec![],
+            SubjectCommand::Register => vec![SubjectEvent::Registered {}],
+            SubjectCommand::SetRoles { organization_id, roles, effect } => set_roles(subject, organization_id.as_ref(), roles, *effect),
+            // A person who left already, and was not seen there since, leaves nothing.
+            SubjectCommand::LeaveOrganization { organization_id, .. } if !subject.exists() || subject.has_left(organization_id) => vec![],
+            SubjectCommand::LeaveOrganization { organization_id, effect } => {
+                vec![SubjectEvent::LeftOrganization { organization_id: organization_id.clone(), effect: *effect }]
+            }
+            SubjectCommand::NoteEnforced { change } if subject.pending().values().any(|pending| pending.change <= *change) => {
+                vec![SubjectEvent::Enforced { change: (*change).min(subject.change()) }]
+            }
+            SubjectCommand::NoteEnforced { .. } => vec![],
+        })
     }
 
-    fn evolve(_subject: Subject, event: &SubjectEvent, at: Timestamp) -> Subject {
-        match event {
-            SubjectEvent::Registered {} => Subject { registered_at: Some(at) },
-        }
+    fn evolve(subject: Subject, event: &SubjectEvent, at: Timestamp) -> Subject {
+        subject.evolve(event, at)
     }
+}
+
+fn set_roles(
+    subject: &Subject,
+    organization_id: Option<&OrganizationId>,
+    roles: &BTreeSet<String>,
+    effect: RoleChangeEffect,
+) -> Vec<SubjectEvent> {
+    let is_known = match subject.roles(organization_id) {
+        Some(known) => known == roles,
+        // Whoever has no roles and never had any is not worth an event; whoever comes back is.
+        None => roles.is_empty() && !organization_id.is_some_and(|organization| subject.has_left(organization)),
+    };
+    if is_known || !subject.exists() {
+        return vec![];
+    }
+    // Roles that nobody knew before take nothing away, and neither do more of them.
+    let takes_away = subject.roles(organization_id).is_none_or(|known| !known.is_subset(roles));
+    let effect = if takes_away { effect } else { RoleChangeEffect::Keep };
+    vec![SubjectEvent::RolesSet { organization_id: organization_id.cloned(), roles: roles.clone(), effect }]
 }

@@ -1,9 +1,12 @@
-//! People, under random ids of ours. The application's id of a person is personal and lives in the vault.
+//! People, under random ids of ours, with their roles as last said. The application's id of a person is personal and lives
+//! in the vault.
 
 mod decide;
 mod event;
+mod state;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Subject, SubjectCommand, SubjectDecider};
+pub use decide::{SubjectCommand, SubjectDecider};
 pub use event::*;
+pub use state::{Pending, Subject};

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use super::VaultError;
 
 /// The layout of the tables below.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE verifier (tag BLOB NOT NULL) STRICT;
@@ -33,6 +33,14 @@ const TABLES: &str = "
         kid TEXT NOT NULL PRIMARY KEY,
         algorithm TEXT NOT NULL,
         private_key BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// What version 2 has beside version 1: keys that outlive the master key that they were derived from.
+const LASTING_KEYS: &str = "
+    CREATE TABLE lasting_keys (
+        label TEXT NOT NULL PRIMARY KEY,
+        sealed BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
 ";
 
@@ -63,7 +71,12 @@ pub(super) fn prepare(database: &mut Connection, verifier: &hmac::Key) -> Result
     match version {
         0 => {
             transaction.execute_batch(TABLES)?;
-            transaction.execute("INSERT INTO verifier (tag) VALUES (?1)", params![hmac::sign(verifier, VERIFIED).as_ref()])?;
+            transaction.execute_batch(LASTING_KEYS)?;
+            transaction.execute("INSERT INTO verifier (tag) VALUES (?1)", params![tag_of(verifier)])?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        1 => {
+            transaction.execute_batch(LASTING_KEYS)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         SCHEMA_VERSION => {}
@@ -73,6 +86,11 @@ pub(super) fn prepare(database: &mut Connection, verifier: &hmac::Key) -> Result
     let tag = tag.ok_or_else(|| VaultError::Corrupt("its verifier is missing".into()))?;
     hmac::verify(verifier, VERIFIED, &tag).map_err(|_| VaultError::WrongMasterKey)?;
     Ok(transaction.commit()?)
+}
+
+/// What proves that a vault was made under the master key of this verifier.
+pub(super) fn tag_of(verifier: &hmac::Key) -> Vec<u8> {
+    hmac::sign(verifier, VERIFIED).as_ref().to_vec()
 }
 
 /// Takes what was deleted out of the write-ahead log too, where its earlier copies would stay.

@@ -7,10 +7,13 @@
 mod database;
 mod error;
 mod hints;
+mod lasting_keys;
+mod master_key;
 mod signing_keys;
 mod subjects;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -19,12 +22,14 @@ use std::{
 use aws_lc_rs::hmac;
 use quick_cache::sync::Cache;
 use rusqlite::Connection;
+use zeroize::Zeroizing;
 
 use self::subjects::LookupTag;
 use super::{MasterKey, seal::SealKey};
 use crate::{domain::SubjectId, jose::SigningKey};
 
 pub use error::VaultError;
+pub use lasting_keys::LastingKey;
 pub use subjects::RegisteredSubject;
 
 /// Subjects whose key or person stays in memory.
@@ -41,6 +46,7 @@ struct Inner {
     /// Entries of the caches are made and removed only while this is held, so that none outlives its row.
     database: Mutex<Connection>,
     keys: Keys,
+    lasting_keys: BTreeMap<LastingKey, Zeroizing<[u8; 32]>>,
     subjects: Cache<LookupTag, SubjectId>,
     external_ids: Cache<SubjectId, Arc<str>>,
     subject_keys: Cache<SubjectId, Arc<SealKey>>,
@@ -54,6 +60,7 @@ struct Keys {
     subject_wrap: SealKey,
     hints: SealKey,
     signing_wrap: SealKey,
+    lasting_wrap: SealKey,
 }
 
 impl Keys {
@@ -65,6 +72,7 @@ impl Keys {
             subject_wrap: SealKey::derived(master, "vault subject keys"),
             hints: SealKey::derived(master, "vault hints"),
             signing_wrap: SealKey::derived(master, "vault signing keys"),
+            lasting_wrap: SealKey::derived(master, "vault lasting keys"),
         }
     }
 }
@@ -83,9 +91,11 @@ impl Vault {
     fn new(mut database: Connection, master: &MasterKey) -> Result<Self, VaultError> {
         let keys = Keys::new(master);
         database::prepare(&mut database, &keys.verifier)?;
+        let lasting_keys = lasting_keys::load(&database, &keys.lasting_wrap, master)?;
         Ok(Self(Arc::new(Inner {
             database: Mutex::new(database),
             keys,
+            lasting_keys,
             subjects: Cache::new(CACHED_SUBJECTS),
             external_ids: Cache::new(CACHED_SUBJECTS),
             subject_keys: Cache::new(CACHED_SUBJECTS),

@@ -63,6 +63,6 @@ impl Inner {
 }
 
 /// What a box is about. No algorithm's name has a space.
-fn about(kid: &str, algorithm: Algorithm) -> Vec<u8> {
+pub(super) fn about(kid: &str, algorithm: Algorithm) -> Vec<u8> {
     format!("{algorithm} {kid}").into_bytes()
 }

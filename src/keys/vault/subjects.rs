@@ -170,6 +170,11 @@ impl Inner {
     }
 }
 
+/// What the box with a subject's external id is about.
+pub(super) fn about_external_id(subject: SubjectId) -> Vec<u8> {
+    about(subject, EXTERNAL_ID)
+}
+
 /// What a box is about. The id has a fixed length, so no two pairs give the same octets.
 fn about(subject: SubjectId, field: &str) -> Vec<u8> {
     [subject.0.as_bytes().as_slice(), field.as_bytes()].concat()

@@ -217,3 +217,49 @@ fn what_is_no_vault_is_told_apart_from_one_that_is_busy() {
 fn debug_output_holds_nothing() {
     assert_eq!(format!("{:?}", memory()), "Vault(redacted)");
 }
+
+#[tokio::test]
+async fn a_replaced_master_key_opens_everything_and_the_old_one_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vault = Vault::open(dir.path(), &master("A")).expect("a vault");
+    vault.register_subject(EXTERNAL_ID, subject(1)).await.expect("registered");
+    let sealed = vault.seal(subject(1), "claims", b"personal").await.expect("sealed");
+    let request = AuthorizationId(Uuid::from_u128(9));
+    vault.hold_hint(request, "alice", Timestamp(5)).await.expect("held");
+    let key = crate::keys::generate_signing_key(Algorithm::EdDsa, &|octets| octets.fill(7)).expect("a key");
+    vault.keep_signing_key("kid", Algorithm::EdDsa, &key).await.expect("kept");
+    let (token, hash) = (*vault.lasting_key(LastingKey::Token), *vault.lasting_key(LastingKey::SecretHash));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    vault.replace_master_key(&master("B"), move |done| tell.lock().expect("no panic").push(done)).await.expect("replaced");
+    assert_eq!(*told.lock().expect("no panic"), [1]);
+
+    assert_eq!(Vault::open(dir.path(), &master("A")).err(), Some(VaultError::WrongMasterKey));
+    let vault = Vault::open(dir.path(), &master("B")).expect("it opens");
+    assert_eq!(vault.find_subject(EXTERNAL_ID).await, Ok(Some(subject(1))));
+    assert_eq!(vault.external_id(subject(1)).await.expect("found").as_deref(), Some(EXTERNAL_ID));
+    assert_eq!(vault.open_sealed(&sealed, "claims").await.expect("opened").expect("there").as_slice(), b"personal");
+    assert_eq!(vault.hint(request).await, Ok(Some("alice".to_owned())));
+    assert!(vault.signing_key("kid").await.expect("read").is_some());
+    // What the log was written with stays good.
+    assert_eq!((*vault.lasting_key(LastingKey::Token), *vault.lasting_key(LastingKey::SecretHash)), (token, hash));
+    // And once more: they are those of the first key for ever.
+    vault.replace_master_key(&master("C"), |_| {}).await.expect("replaced");
+    let vault = Vault::open(dir.path(), &master("C")).expect("it opens");
+    assert_eq!(*vault.lasting_key(LastingKey::Token), token);
+}
+
+#[tokio::test]
+async fn a_vault_of_the_first_layout_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vault = Vault::open(dir.path(), &master("A")).expect("a vault");
+    vault.register_subject(EXTERNAL_ID, subject(1)).await.expect("registered");
+    let token = *vault.lasting_key(LastingKey::Token);
+    drop(vault);
+    let database = rusqlite::Connection::open(dir.path().join("vault.db")).expect("a database");
+    database.execute_batch("DROP TABLE lasting_keys; PRAGMA user_version = 1").expect("as it was");
+    drop(database);
+    let vault = Vault::open(dir.path(), &master("A")).expect("it opens");
+    assert_eq!(vault.find_subject(EXTERNAL_ID).await, Ok(Some(subject(1))));
+    assert_eq!((*vault.lasting_key(LastingKey::Token), token), (token, *master("A").derive("token")));
+}

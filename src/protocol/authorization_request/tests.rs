@@ -35,7 +35,7 @@ fn prove(client: &ClientMetadata, changes: &[(&str, &str)]) -> Result<AnswerTo, 
 }
 
 fn request_of(client: &ClientMetadata, changes: &[(&str, &str)]) -> Result<AuthorizationRequest, AuthorizationError> {
-    AuthorizationRequest::parse(&params(changes), &prove(client, changes).unwrap(), client)
+    AuthorizationRequest::parse(&params(changes), &prove(client, changes).unwrap(), client, client.scope_when_omitted())
 }
 
 fn request(changes: &[(&str, &str)]) -> Result<AuthorizationRequest, AuthorizationError> {
@@ -68,6 +68,7 @@ fn rfc6749_4_1_1_a_sound_request_is_read() {
         max_age: Some(Seconds(600)),
         acr_values: vec!["urn:b".to_owned(), "a".to_owned()],
         expected_subject: None,
+        resources: vec!["https://b.example/".to_owned(), "urn:a".to_owned()],
         ui_locales: Some("de-CH en".to_owned()),
         display: Some("popup".to_owned()),
     };
@@ -79,6 +80,8 @@ fn rfc6749_4_1_1_a_sound_request_is_read() {
         ("acr_values", "urn:b a"),
         ("ui_locales", "de-CH en"),
         ("display", "popup"),
+        ("resource", "https://b.example/"),
+        ("resource", "urn:a"),
         ("login_hint", "ana@example.com"),
         ("id_token_hint", "a.b.c"),
         ("claims_locales", "de"),
@@ -89,6 +92,12 @@ fn rfc6749_4_1_1_a_sound_request_is_read() {
     assert_eq!((read.id_token_hint.as_ref(), read.login_hint.as_deref()), (Some(&"a.b.c".into()), Some("ana@example.com")));
     let printed = format!("{read:?}");
     assert!(!printed.contains("ana@") && !printed.contains("a.b.c"), "{printed}");
+}
+
+#[test]
+fn rfc8707_2_1_a_malformed_resource_is_invalid_target() {
+    assert_eq!(refusal(&[("resource", "https://a.example/#x")], "resource"), AuthorizationErrorCode::InvalidTarget);
+    assert_eq!(refusal(&[("resource", "api")], "resource"), AuthorizationErrorCode::InvalidTarget);
 }
 
 #[test]
@@ -285,7 +294,7 @@ proptest! {
         let client = client(&json!({}));
         if let Ok(answer_to) = prove(&client, &changes) {
             prop_assert_eq!(answer_to.redirect_uri.as_str(), REDIRECT_URI);
-            if let Ok(request) = AuthorizationRequest::parse(&params(&changes), &answer_to, &client) {
+            if let Ok(request) = AuthorizationRequest::parse(&params(&changes), &answer_to, &client, client.scope_when_omitted()) {
                 prop_assert!(request.parameters.scope.is_subset(&client.scope));
                 prop_assert!(request.parameters.code_challenge.is_some());
             }
