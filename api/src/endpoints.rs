@@ -63,15 +63,15 @@ use crate::{
         clients::start_secret_rotation,
         clients::complete_secret_rotation,
         clients::cancel_secret_rotation,
-        initial_access_tokens::create,
-        initial_access_tokens::list,
-        initial_access_tokens::revoke,
         resource_servers::register,
         resource_servers::list,
         resource_servers::read,
         resource_servers::update,
         resource_servers::delete,
         resource_servers::create_credentials,
+        initial_access_tokens::create,
+        initial_access_tokens::list,
+        initial_access_tokens::revoke,
         trusted_issuers::register,
         trusted_issuers::list,
         trusted_issuers::read,
@@ -139,15 +139,15 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::POST, clients::SECRET_ROTATION, clients::start_secret_rotation)
         .route(Method::POST, clients::SECRET_ROTATION_COMPLETE, clients::complete_secret_rotation)
         .route(Method::DELETE, clients::SECRET_ROTATION, clients::cancel_secret_rotation)
-        .route(Method::POST, initial_access_tokens::COLLECTION, initial_access_tokens::create)
-        .route(Method::GET, initial_access_tokens::COLLECTION, initial_access_tokens::list)
-        .route(Method::DELETE, initial_access_tokens::ITEM, initial_access_tokens::revoke)
         .route(Method::POST, resource_servers::COLLECTION, resource_servers::register)
         .route(Method::GET, resource_servers::COLLECTION, resource_servers::list)
         .route(Method::GET, resource_servers::ITEM, resource_servers::read)
         .route(Method::PUT, resource_servers::ITEM, resource_servers::update)
         .route(Method::DELETE, resource_servers::ITEM, resource_servers::delete)
         .route(Method::POST, resource_servers::CREDENTIALS, resource_servers::create_credentials)
+        .route(Method::POST, initial_access_tokens::COLLECTION, initial_access_tokens::create)
+        .route(Method::GET, initial_access_tokens::COLLECTION, initial_access_tokens::list)
+        .route(Method::DELETE, initial_access_tokens::ITEM, initial_access_tokens::revoke)
         .route(Method::POST, trusted_issuers::COLLECTION, trusted_issuers::register)
         .route(Method::GET, trusted_issuers::COLLECTION, trusted_issuers::list)
         .route(Method::GET, trusted_issuers::ITEM, trusted_issuers::read)

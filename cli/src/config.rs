@@ -57,10 +57,10 @@ pub struct Config {
     pub tokens: Tokens,
     /// Authorization requests and consent.
     pub authorization: Authorization,
-    /// Clients that register themselves.
-    pub registration: Registration,
     /// People whose roles change.
     pub subjects: Subjects,
+    /// Clients that register themselves.
+    pub registration: Registration,
     /// Signing keys.
     pub signing_keys: SigningKeys,
     /// How much of what is let in.
@@ -105,6 +105,14 @@ pub struct Authorization {
     pub remember_offline_access: bool,
 }
 
+/// People whose roles change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Subjects {
+    /// What a change of somebody's roles or memberships, said by the application, does to their grants.
+    pub on_role_change: RoleChangeEffect,
+}
+
 /// Clients that register themselves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -131,14 +139,6 @@ pub enum WhoRegisters {
     InitialAccessToken,
     /// Anybody.
     Open,
-}
-
-/// People whose roles change.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Subjects {
-    /// What a change of somebody's roles or memberships, said by the application, does to their grants.
-    pub on_role_change: RoleChangeEffect,
 }
 
 /// Signing keys. Times are seconds.
@@ -242,8 +242,8 @@ impl Default for Config {
             scopes: standard_scopes(),
             tokens: Tokens::default(),
             authorization: Authorization::default(),
-            registration: Registration::default(),
             subjects: Subjects::default(),
+            registration: Registration::default(),
             signing_keys: SigningKeys::default(),
             limits: Limits::default(),
             proxy: Proxy::default(),
@@ -273,16 +273,16 @@ impl Default for Authorization {
     }
 }
 
+impl Default for Subjects {
+    fn default() -> Self {
+        Self { on_role_change: RoleChangeEffect::Narrow }
+    }
+}
+
 impl Default for Registration {
     fn default() -> Self {
         let RegistrationSettings { unused_lifetime, max_metadata_bytes, max_redirect_uris, .. } = RegistrationSettings::default();
         Self { dynamic: WhoRegisters::Off, unused_lifetime: unused_lifetime.0, scopes: None, max_metadata_bytes, max_redirect_uris }
-    }
-}
-
-impl Default for Subjects {
-    fn default() -> Self {
-        Self { on_role_change: RoleChangeEffect::Narrow }
     }
 }
 
@@ -466,8 +466,8 @@ impl Config {
             id_token_lifetime: Seconds(self.tokens.id_token_lifetime),
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
-            registration: self.registration.settings(&self.scopes),
             on_role_change: self.subjects.on_role_change,
+            registration: self.registration.settings(&self.scopes),
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
             key_rotation_interval: Seconds(self.signing_keys.rotation_interval),
         }

@@ -7,6 +7,7 @@ pub mod dev;
 pub mod events;
 pub mod fsck;
 pub mod generate;
+pub mod import;
 pub mod keys;
 pub mod logging;
 pub mod place;

@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use grantlog_cli::{Failure, api_keys, dev, events, fsck, generate, keys, serve};
+use grantlog_cli::{Failure, api_keys, dev, events, fsck, generate, import, keys, serve};
 
 /// An authorization service whose log is the truth.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Command {
     /// Make API keys, for when no admin key is at hand
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
+    /// Take over clients of another server, with their ids and secrets, on the data directory of a stopped server
+    Import(import::Arguments),
     /// Read the whole log and check that everything fits
     Fsck(fsck::Arguments),
     /// Print the log's events
@@ -53,6 +55,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Keys(command) => keys::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
+        Command::Import(arguments) => import::run(arguments).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),

@@ -329,15 +329,15 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
             (StreamId::new(StreamKind::SigningKey, &number.to_string()), event.into())
         }),
         1 => (0..3_u8, any_api_key_event()).prop_map(|(number, event)| (ApiKeyId(uuid(number)).stream(), event.into())),
-        1 => (0..3_u8, any_initial_access_token_event()).prop_map(|(number, event)| {
-            (InitialAccessTokenId(uuid(number)).stream(), event.into())
-        }),
         3 => any_organization_event().prop_map(|event| (acme().stream(), event.into())),
         3 => (0..3_u8, any_subject_event()).prop_map(|(number, event)| (subject(number).stream(), event.into())),
         2 => (0..3_u8).prop_flat_map(|number| any_resource_server_event(number).prop_map(move |event| {
             (resource_server(number).stream(), event.into())
         })),
         1 => Just((StreamId::new(StreamKind::ResourceServer, "no digest"), resource_server_registered(1, "a").into())),
+        1 => (0..3_u8, any_initial_access_token_event()).prop_map(|(number, event)| {
+            (InitialAccessTokenId(uuid(number)).stream(), event.into())
+        }),
         1 => (0..3_u8, any_trusted_issuer_event()).prop_map(|(number, event)| (TrustedIssuerId(uuid(number)).stream(), event.into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
         1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),

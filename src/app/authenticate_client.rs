@@ -58,7 +58,7 @@ impl Authority {
         match presented {
             PresentedCredentials::None { .. } => {}
             PresentedCredentials::SecretBasic { secret, .. } | PresentedCredentials::SecretPost { secret, .. } => {
-                if !client.secrets().any(|hash| self.hasher.verify(secret.expose(), hash)) {
+                if !self.is_secret_of(&client, secret).await? {
                     return Err(refused("wrong client secret"));
                 }
             }

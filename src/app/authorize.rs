@@ -23,6 +23,7 @@ use crate::{
         ClientMetadata, RedirectUri, Scope,
         authorization_request::{AnswerTo, AuthorizationError, AuthorizationErrorCode, AuthorizationRequest, ClientAndRedirect},
         params::Params,
+        parse_client_id,
     },
 };
 
@@ -145,6 +146,9 @@ pub enum AuthorizeRefusal {
     /// The request was refused at the door.
     #[error("the authorization request is not valid")]
     Rejected(Box<RejectedRequest>),
+    /// RFC 9700 §4.15: the person would have the id of a client.
+    #[error("the id of the subject is the id of a client")]
+    SubjectIsAClient,
     /// The client was suspended or deleted since it asked.
     #[error("the client is suspended or deleted")]
     ClientInactive,
@@ -372,15 +376,24 @@ impl Authority {
         .await
     }
 
-    async fn register_subject(&self, context: &Context, external_id: &str) -> Result<SubjectId, Trouble> {
+    async fn register_subject(&self, context: &Context, external_id: &str) -> Result<SubjectId, UseCaseError<AuthorizeRefusal>> {
+        // RFC 9700 §4.15: in a token `sub` may be a client, and nobody may pass for one, whatever form its id has.
+        if self.vault.find_subject(external_id).await?.is_none() && self.was_ever_a_client(external_id).await? {
+            return Err(UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient));
+        }
         let candidate = SubjectId(self.outside.entropy.uuid_v7(self.now()));
         // The vault's row is durable before the first event that needs its key.
         let id = self.vault.register_subject(external_id, candidate).await?.id;
         match self.subjects.execute(&self.outside, context, &id.stream(), &SubjectCommand::Register).await {
             Ok(_) => Ok(id),
             Err(UseCaseError::Refused(never)) => match never {},
-            Err(UseCaseError::Trouble(trouble)) => Err(trouble),
+            Err(UseCaseError::Trouble(trouble)) => Err(trouble.into()),
         }
+    }
+
+    async fn was_ever_a_client(&self, id: &str) -> Result<bool, Trouble> {
+        let Some(id) = parse_client_id(id) else { return Ok(false) };
+        Ok(self.client(&id).await?.registered_at().is_some())
     }
 
     /// Opens or extends the grant of an approved request and issues its code. Repeating it is harmless: the grant

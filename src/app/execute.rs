@@ -85,6 +85,9 @@ pub enum Trouble {
     /// The keys of a trusted issuer, which can't be reached.
     #[error("the keys of a trusted issuer can't be had: {0}")]
     IssuerKeys(String),
+    /// More secrets are to be checked against slow hashes than can be.
+    #[error("too many secrets wait to be checked against slow hashes")]
+    Overloaded,
     /// There is no key to sign with.
     #[error("there is no active signing key for {0}")]
     NoSigningKey(&'static str),

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod entropy;
 mod execute;
 pub mod fetch;
+mod slow_secrets;
 
 pub mod api_keys;
 pub mod authenticate_client;
@@ -13,6 +14,7 @@ pub mod clients;
 pub mod custom_claims;
 pub mod directory;
 pub mod idempotency;
+pub mod import;
 pub mod initial_access_tokens;
 pub mod issue;
 mod issuer_keys;
@@ -82,10 +84,10 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
-    /// Whether and how clients register themselves.
-    pub registration: RegistrationSettings,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
+    /// Whether and how clients register themselves.
+    pub registration: RegistrationSettings,
     /// How long a new signing key is published before it signs.
     pub key_publication_lead: Seconds,
     /// How old a signing key gets before its successor is made.
@@ -107,6 +109,7 @@ pub struct Authority {
     vault: Vault,
     hasher: SecretHasher,
     seeds: SeedMaker,
+    slow_secrets: slow_secrets::SlowSecrets,
     codec: TokenCodec,
     key_directory: Arc<dyn KeyDirectory>,
     resource_server_directory: Arc<dyn ResourceServerDirectory>,
@@ -151,6 +154,7 @@ impl Authority {
             codec: TokenCodec::new(*vault.lasting_key(LastingKey::Token)),
             seeds: SeedMaker::new(vault.lasting_key(LastingKey::IdempotencySeed), vault.lasting_key(LastingKey::IdempotencyRequest)),
             vault,
+            slow_secrets: slow_secrets::SlowSecrets::default(),
             key_directory,
             resource_server_directory,
             verifying_keys: VerifyingKeys::default(),

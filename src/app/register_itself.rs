@@ -214,7 +214,7 @@ impl Authority {
         manageable: bool,
     ) -> Result<Option<SelfRegistered>, Trouble> {
         let (secret, hash) = metadata.uses_secret().then(|| self.new_client_secret(context)).unzip();
-        let token = manageable.then(|| keys::registration_access_token(self.random()));
+        let token = manageable.then(|| keys::registration_access_token(self.new_secret_octets(context)));
         let origin = Origin {
             registration: Registration::Dynamic,
             lease_until: Some(self.now().plus(self.settings.registration.unused_lifetime)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Authority, Context, Trouble, UseCaseError};
 use crate::{
     domain::{
-        ApiKeyId, ResourceServerId,
+        ApiKeyId, ResourceServerId, Timestamp,
         api_key::Role,
         resource_server::{ResourceServer, ResourceServerCommand, ResourceServerRefusal},
     },
@@ -31,17 +31,19 @@ pub struct ResourceServerCredentials {
 }
 
 impl Authority {
-    /// Registers a resource server and makes its first credentials. Should only the first be done when a crash comes
+    /// Registers a resource server and makes its first credentials; says when it was registered. Should only the first be done when a crash comes
     /// between, credentials can still be made.
     pub async fn register_resource_server(
         &self,
         context: &Context,
         settings: ResourceServerSettings,
-    ) -> Result<(ResourceServerId, ResourceServerCredentials), UseCaseError<ResourceServerRefusal>> {
+    ) -> Result<(ResourceServerId, Timestamp, ResourceServerCredentials), UseCaseError<ResourceServerRefusal>> {
         let id = ResourceServerId::of(&settings.identifier);
         let credentials_for = settings.clone();
-        self.execute_resource_server(context, &id, ResourceServerCommand::Register { settings }).await?;
-        Ok((id, self.credentials_for(context, &credentials_for).await?))
+        let command = ResourceServerCommand::Register { settings };
+        let executed = self.resource_servers.execute_once(&self.outside, context, &id.stream(), &command).await?;
+        let registered_at = executed.state.registered_at().unwrap_or_else(|| self.now());
+        Ok((id, registered_at, self.credentials_for(context, &credentials_for).await?))
     }
 
     /// Makes further credentials beside those there are: a rotation is to make new ones, use them, and revoke the old.

@@ -11,7 +11,7 @@ mod vault;
 
 pub use generate::{GenerateError, generate_signing_key};
 pub use master_key::{MasterKey, MasterKeyError};
-pub use secret_hash::{SecretHash, SecretHasher};
+pub use secret_hash::{SecretHash, SecretHasher, UnknownSecretHash};
 pub use seed::{Seed, SeedMaker};
 pub use signing::{KeyDirectory, SigningKeyEntry, VerifyingKeys, jwk_set, published_at, signs_at, verifying};
 pub use token::{

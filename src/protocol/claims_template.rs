@@ -30,7 +30,7 @@ const RESERVED: [&str; 31] = [
     "may_act",
     "authorization_details",
     "org_id",
-    // OIDC Core §2, §3.3.2.11, §5.6.2, and the logout specifications
+    // The ID token, its hashes, aggregated claims, and the logout specifications
     "auth_time",
     "nonce",
     "acr",

@@ -91,8 +91,8 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
-        registration: RegistrationSettings::default(),
         on_role_change: RoleChangeEffect::Narrow,
+        registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(60),
         key_rotation_interval: Seconds(86_400),
     }

@@ -60,6 +60,7 @@ async fn creations(server: &TestServer) -> Vec<Creation> {
         Creation { path: format!("{CLIENTS}/{}/secret-rotation", text(&machine, "client_id")), body: None, role: "admin" },
         Creation { role: "consent", ..Creation::new("/v1/authorization-requests", json!({"query": query})) },
         Creation { role: "consent", ..Creation::new("/v1/authorization-requests", with_subject) },
+        Creation::new("/v1/resource-servers", json!({"identifier": "https://notes.example.com/", "name": "Notes"})),
         Creation { path: "/v1/signing-keys/rotate".to_owned(), body: None, role: "admin" },
     ]
 }

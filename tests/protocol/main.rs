@@ -12,6 +12,7 @@ mod grants;
 mod hosted_authorization;
 mod id_token;
 mod idempotency;
+mod imported_clients;
 mod introspection;
 mod jwks;
 mod metadata;

@@ -237,8 +237,8 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::from(["urn:example:silver".to_owned(), "urn:example:gold".to_owned()]),
         remember_offline_access: false,
-        registration: RegistrationSettings::default(),
         on_role_change: RoleChangeEffect::Narrow,
+        registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(3_600),
         key_rotation_interval: Seconds(90 * 86_400),
     }

@@ -113,6 +113,43 @@ async fn the_examples_can_be_sent() {
     }
 }
 
+/// Operations of the JSON API that create something.
+fn creating() -> Vec<Operation> {
+    let creates = |operation: &Operation| operation.needs_api_key() && operation.spec["responses"]["201"].is_object();
+    operations().into_iter().filter(creates).collect()
+}
+
+#[test]
+fn every_operation_that_creates_something_takes_an_idempotency_key() {
+    for operation in creating() {
+        let parameters = operation.spec["parameters"].as_array().into_iter().flatten();
+        let has_header = parameters.into_iter().any(|parameter| parameter["in"] == "header" && parameter["name"] == "Idempotency-Key");
+        assert!(has_header, "{operation} needs `IdempotencyKeyHeader` in its params, and its context from `acting_once`");
+    }
+}
+
+#[tokio::test]
+async fn what_an_example_creates_is_created_once_under_an_idempotency_key() {
+    let server = TestServer::start().await;
+    let mut created = 0;
+    for operation in creating() {
+        let bodies = operation.bodies().into_iter().map(|(_, body)| body["example"].to_string()).chain([String::new()]);
+        let (authorization, body) = (server.key("admin"), bodies.into_iter().next().unwrap_or_default());
+        let key = format!("\"{}\"", operation.id());
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json"), ("idempotency-key", &key)];
+        let first = server.request(operation.method.clone(), &operation.example_path(), &headers, body.clone()).await;
+        if first.status != 201 {
+            continue;
+        }
+        created += 1;
+        let events = server.events().await.len();
+        let again = server.request(operation.method.clone(), &operation.example_path(), &headers, body).await;
+        assert_eq!(again.expect(201), first.json(), "{operation}");
+        assert_eq!(server.events().await.len(), events, "{operation} was done again");
+    }
+    assert!(created >= 3, "{created}");
+}
+
 fn form(example: &serde_json::Value) -> String {
     let fields: BTreeMap<_, _> = example.as_object().unwrap().iter().map(|(name, value)| (name, value.as_str().unwrap())).collect();
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()

@@ -1,4 +1,5 @@
-//! What administrators do: clients, resource servers, trusted issuers, API keys, initial access tokens, signing keys, grants.
+//! What administrators do: clients, initial access tokens, resource servers, trusted issuers, API keys, signing keys,
+//! organizations, subjects, grants.
 
 pub mod api_keys;
 pub mod clients;

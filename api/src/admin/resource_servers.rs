@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::{ADMIN, PageQuery, READERS, invalid_metadata};
 use crate::{
     app::{App, acting_as, positioned, unavailable},
+    idempotency::IdempotencyKeyHeader,
     oauth::protected_resource,
     problem::{Problem, ProblemBody, ProblemCode},
     reply::{self, Response},
@@ -71,10 +72,10 @@ impl Credentials {
 }
 
 impl ResourceServer {
-    fn of(app: &App, view: &ResourceServerView, credentials: Option<Credentials>) -> Self {
+    fn of(app: &App, view: &ResourceServerView) -> Self {
         Self {
             id: view.id.to_string(),
-            credentials,
+            credentials: None,
             metadata_uri: protected_resource::url(app.issuer(), &view.id),
             registered_at: view.registered_at.to_rfc3339(),
             settings: view.settings.clone(),
@@ -85,7 +86,7 @@ impl ResourceServer {
 /// Register a resource server.
 ///
 /// Its first credentials are made with it. Its identifier, the audience of its tokens, is for good.
-#[utoipa::path(post, path = COLLECTION, tag = "resource servers", operation_id = "registerResourceServer", security(("ApiKey" = ["admin"])),
+#[utoipa::path(post, path = COLLECTION, tag = "resource servers", operation_id = "registerResourceServer", security(("ApiKey" = ["admin"])), params(IdempotencyKeyHeader),
     request_body(content = ResourceServerInput, example = json!({"identifier": "https://notes.example.com/", "name": "Sundial Notes", "scopes": "notes.read notes.write",
         "default_scope": "notes.read", "access_token_claims": {"roles": "{{ subject.roles }}"}})),
     responses(
@@ -97,9 +98,16 @@ impl ResourceServer {
 pub async fn register(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let settings = settings(&request)?;
-    let context = acting_as(&key, &request);
-    let (id, credentials) = app.authority.register_resource_server(&context, settings).await.map_err(refused)?;
-    let answer = ResourceServer::of(&app, &*find(&app, &id)?, Some(Credentials::of(&credentials)));
+    let context = app.acting_once(&key, &request, "registerResourceServer").await?;
+    let (id, registered_at, credentials) = app.authority.register_resource_server(&context, settings.clone()).await.map_err(refused)?;
+    // As it was when it was registered, whatever has happened to it since.
+    let answer = ResourceServer {
+        id: id.to_string(),
+        credentials: Some(Credentials::of(&credentials)),
+        metadata_uri: protected_resource::url(app.issuer(), &id),
+        registered_at: registered_at.to_rfc3339(),
+        settings,
+    };
     Ok(positioned(reply::created(&answer), &context))
 }
 
@@ -115,7 +123,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
         .live
         .resource_server_page(cursor.as_deref(), limit)
         .map_err(|_| Problem::invalid_field("cursor", "It is not a cursor of this list."))?;
-    let resource_servers = page.resource_servers.iter().map(|view| ResourceServer::of(&app, view, None)).collect();
+    let resource_servers = page.resource_servers.iter().map(|view| ResourceServer::of(&app, view)).collect();
     Ok(reply::ok(&ResourceServerPage { resource_servers, next_cursor: page.next }))
 }
 
@@ -125,7 +133,7 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
 pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
     app.require_role(&request, &READERS).await?;
     app.wait_for_min_position(&request).await?;
-    Ok(reply::ok(&ResourceServer::of(&app, &*find(&app, &request.id("id")?)?, None)))
+    Ok(reply::ok(&ResourceServer::of(&app, &*find(&app, &request.id("id")?)?)))
 }
 
 /// Replace what is registered about a resource server.
@@ -140,7 +148,7 @@ pub async fn update(app: App, request: Request) -> Result<Response, Problem> {
     let settings = settings(&request)?;
     let context = acting_as(&key, &request);
     app.authority.update_resource_server(&context, &id, settings).await.map_err(refused)?;
-    Ok(positioned(reply::ok(&ResourceServer::of(&app, &*find(&app, &id)?, None)), &context))
+    Ok(positioned(reply::ok(&ResourceServer::of(&app, &*find(&app, &id)?)), &context))
 }
 
 /// Delete a resource server.
@@ -160,12 +168,12 @@ pub async fn delete(app: App, request: Request) -> Result<Response, Problem> {
 ///
 /// They are good beside those there are. To rotate without a gap, make new ones, use them, and then revoke the old API
 /// key.
-#[utoipa::path(post, path = CREDENTIALS, tag = "resource servers", operation_id = "createResourceServerCredentials", security(("ApiKey" = ["admin"])), params(("id" = String, Path, description = "The resource server's id.")),
+#[utoipa::path(post, path = CREDENTIALS, tag = "resource servers", operation_id = "createResourceServerCredentials", security(("ApiKey" = ["admin"])), params(("id" = String, Path, description = "The resource server's id."), IdempotencyKeyHeader),
     responses((status = 201, description = "The credentials: shown this once.", body = Credentials), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn create_credentials(app: App, request: Request) -> Result<Response, Problem> {
     let key = app.require_role(&request, &ADMIN).await?;
     let id: ResourceServerId = request.id("id")?;
-    let context = acting_as(&key, &request);
+    let context = app.acting_once(&key, &request, "createResourceServerCredentials").await?;
     let credentials = app.authority.create_resource_server_credentials(&context, &id).await.map_err(refused)?;
     Ok(positioned(reply::created(&Credentials::of(&credentials)), &context))
 }

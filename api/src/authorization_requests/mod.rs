@@ -44,6 +44,9 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
         UseCaseError::Refused(AuthorizeRefusal::AnotherPerson) => {
             return Problem::forbidden("The request was decided by somebody else.").member("reason", "another_person");
         }
+        UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient) => {
+            return Problem::invalid_field("subject.id", "It must not be the id of a client.");
+        }
         UseCaseError::Refused(other) => return Problem::not_found(other.to_string()),
     };
     match refusal {

@@ -179,11 +179,6 @@ impl Live {
         self.read().refresh_token(grant_id, family, generation, now)
     }
 
-    /// The initial access tokens that are not revoked, oldest first.
-    pub fn initial_access_tokens(&self) -> Vec<Arc<InitialAccessTokenView>> {
-        self.read().initial_access_tokens.list()
-    }
-
     /// A resource server; None when it is not registered or deleted.
     pub fn resource_server(&self, id: &ResourceServerId) -> Option<Arc<ResourceServerView>> {
         self.read().resource_servers.get(id).cloned()
@@ -197,6 +192,11 @@ impl Live {
     /// At most `limit` of them, after the cursor that the page before ended with.
     pub fn resource_server_page(&self, after: Option<&str>, limit: usize) -> Result<ResourceServerPage, InvalidCursor> {
         self.read().resource_servers.page(after, limit)
+    }
+
+    /// The initial access tokens that are not revoked, oldest first.
+    pub fn initial_access_tokens(&self) -> Vec<Arc<InitialAccessTokenView>> {
+        self.read().initial_access_tokens.list()
     }
 
     /// The API keys that are not revoked, oldest first.

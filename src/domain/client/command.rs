@@ -56,6 +56,11 @@ pub enum ClientCommand {
         /// The next secret.
         secret: SecretHash,
     },
+    /// Accept this secret and no other.
+    ReplaceSecret {
+        /// The secret.
+        secret: SecretHash,
+    },
     /// Accept only the next secret.
     CompleteSecretRotation,
     /// Forget the next secret.

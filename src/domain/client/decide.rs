@@ -73,6 +73,7 @@ impl Decider for ClientDecider {
             ClientCommand::Verify => Ok(unless(existing()?.standing.is_verified(), ClientEvent::Verified {})),
             ClientCommand::WithdrawVerification => withdraw_verification(existing()?),
             ClientCommand::StartSecretRotation { secret } => start_secret_rotation(existing()?, secret),
+            ClientCommand::ReplaceSecret { secret } => replace_secret(existing()?, secret),
             ClientCommand::CompleteSecretRotation => end_secret_rotation(existing()?, ClientEvent::SecretRotationCompleted {}),
             ClientCommand::CancelSecretRotation => end_secret_rotation(existing()?, ClientEvent::SecretRotationCancelled {}),
             ClientCommand::Suspend => Ok(unless(existing()?.suspended, ClientEvent::Suspended {})),
@@ -169,6 +170,12 @@ fn start_secret_rotation(client: &Client, secret: &SecretHash) -> Result<Vec<Cli
         return Err(RotationUnderway);
     }
     Ok(vec![ClientEvent::SecretRotationStarted { secret: secret.clone() }])
+}
+
+fn replace_secret(client: &Client, secret: &SecretHash) -> Result<Vec<ClientEvent>, ClientRefusal> {
+    let mut events = start_secret_rotation(client, secret)?;
+    events.push(ClientEvent::SecretRotationCompleted {});
+    Ok(events)
 }
 
 fn end_secret_rotation(client: &Client, end: ClientEvent) -> Result<Vec<ClientEvent>, ClientRefusal> {

@@ -3,8 +3,8 @@ use serde_json::json;
 
 use super::{
     ClientCommand::{
-        self, CancelSecretRotation, CompleteSecretRotation, Delete, DeleteIfLapsed, ExtendLease, Register, Resume, StartSecretRotation,
-        Suspend, Update, UpdateBySelf, Use, Verify, WithdrawVerification,
+        self, CancelSecretRotation, CompleteSecretRotation, Delete, DeleteIfLapsed, ExtendLease, Register, ReplaceSecret, Resume,
+        StartSecretRotation, Suspend, Update, UpdateBySelf, Use, Verify, WithdrawVerification,
     },
     *,
 };
@@ -212,6 +212,17 @@ fn only_the_first_secret_is_good_after_a_cancelled_rotation() {
 }
 
 #[test]
+fn only_the_secret_that_replaces_another_is_good() {
+    let replace = || ReplaceSecret { secret: secret("second") };
+    let events = [ClientEvent::SecretRotationStarted { secret: secret("second") }, ClientEvent::SecretRotationCompleted {}];
+    Spec::<ClientDecider>::given([registered("client_secret_basic")]).when(replace()).then(events.clone());
+    assert_eq!(secrets(&fold([registered("client_secret_basic")].into_iter().chain(events))), [secret("second")]);
+    Spec::<ClientDecider>::given(rotating()).when(replace()).then_refused(ClientRefusal::RotationUnderway);
+    Spec::<ClientDecider>::given([registered("none")]).when(replace()).then_refused(ClientRefusal::NotASecretClient);
+    Spec::<ClientDecider>::given([]).when(replace()).then_refused(ClientRefusal::NotFound);
+}
+
+#[test]
 fn a_rotation_that_is_not_underway_is_neither_completed_nor_cancelled() {
     for command in [CompleteSecretRotation, CancelSecretRotation] {
         Spec::<ClientDecider>::given([registered("client_secret_basic")]).when(command).then_refused(ClientRefusal::NoRotation);
@@ -413,6 +424,7 @@ fn any_command() -> impl Strategy<Value = ClientCommand> {
         1 => Just(DeleteIfLapsed),
         3 => any_metadata().prop_map(|metadata| Update { metadata }),
         3 => any_secret().prop_map(|secret| StartSecretRotation { secret }),
+        1 => any_secret().prop_map(|secret| ReplaceSecret { secret }),
         2 => Just(CompleteSecretRotation),
         1 => Just(CancelSecretRotation),
         1 => Just(Suspend),
