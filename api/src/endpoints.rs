@@ -4,7 +4,9 @@ use http::Method;
 use utoipa::OpenApi;
 
 use crate::{
-    admin::{api_keys, clients, grants, initial_access_tokens, organizations, resource_servers, signing_keys, subjects, trusted_issuers},
+    admin::{
+        api_keys, clients, grants, initial_access_tokens, organizations, policy, resource_servers, signing_keys, subjects, trusted_issuers,
+    },
     app::App,
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
@@ -43,9 +45,14 @@ use crate::{
         protected_resource::protected_resource,
         grants::list,
         grants::revoke,
+        policy::read,
+        policy::publish,
+        policy::versions,
+        policy::version,
         subjects::revoke_all_grants,
         subjects::end_sessions,
         subjects::leave_organization,
+        subjects::set_roles,
         organizations::read_policy,
         organizations::set_policy,
         organizations::list,
@@ -84,7 +91,7 @@ use crate::{
         signing_keys::rotate,
         signing_keys::revoke
     ),
-    components(schemas(resource::AuthorizationRequest))
+    components(schemas(resource::AuthorizationRequest, policy::PolicyDryRun))
 )]
 struct Endpoints;
 
@@ -119,8 +126,13 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::GET, protected_resource::PATH, protected_resource::protected_resource).cors())
         .with(Route::new(Method::GET, grants::COLLECTION, grants::list).unlimited())
         .with(Route::new(Method::DELETE, grants::ITEM, grants::revoke).unlimited())
+        .route(Method::GET, policy::POLICY, policy::read)
+        .with(Route::new(Method::PUT, policy::POLICY, policy::publish).body_limit(policy::BODY_LIMIT))
+        .route(Method::GET, policy::VERSIONS, policy::versions)
+        .route(Method::GET, policy::VERSION, policy::version)
         .with(Route::new(Method::DELETE, grants::COLLECTION, subjects::revoke_all_grants).unlimited())
         .with(Route::new(Method::DELETE, subjects::SESSIONS, subjects::end_sessions).unlimited())
+        .with(Route::new(Method::PUT, subjects::ROLES, subjects::set_roles).unlimited())
         .with(Route::new(Method::DELETE, subjects::MEMBERSHIP, subjects::leave_organization).unlimited())
         .with(Route::new(Method::GET, organizations::POLICY, organizations::read_policy).unlimited())
         .with(Route::new(Method::PUT, organizations::POLICY, organizations::set_policy).unlimited())

@@ -22,6 +22,7 @@ pub mod problem;
 pub mod reply;
 pub mod request;
 pub mod routes;
+pub mod scopes;
 pub mod serve;
 pub mod site;
 mod template;

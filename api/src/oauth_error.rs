@@ -112,6 +112,9 @@ impl From<Problem> for OAuthFailure {
             | ProblemCode::MalformedRequest
             | ProblemCode::UnsupportedMediaType
             | ProblemCode::Conflict
+            | ProblemCode::InvalidPolicy
+            | ProblemCode::ScopeNotGrantable
+            | ProblemCode::RequiredScopeMissing
             | ProblemCode::InvalidMetadata
             | ProblemCode::IdempotencyKeyReused => ("invalid_request", StatusCode::BAD_REQUEST),
         };

@@ -103,6 +103,8 @@ pub struct Authorization {
     pub acr_values_supported: Vec<String>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// For how long a consent holds, in seconds; absent: until it is revoked.
+    pub consent_lifetime: Option<u32>,
 }
 
 /// People whose roles change.
@@ -121,6 +123,8 @@ pub struct Registration {
     pub dynamic: WhoRegisters,
     /// How long such a client may go unused before it lapses, in seconds.
     pub unused_lifetime: u32,
+    /// Whether a client's id may be the URL of a document that says what it is.
+    pub metadata_documents: bool,
     /// What such clients may ask for; absent: the standard scopes that there are.
     pub scopes: Option<Vec<String>>,
     /// How large what a client says of itself may be, in bytes.
@@ -269,7 +273,7 @@ impl Default for Tokens {
 
 impl Default for Authorization {
     fn default() -> Self {
-        Self { request_lifetime: 600, acr_values_supported: Vec::new(), remember_offline_access: false }
+        Self { request_lifetime: 600, acr_values_supported: Vec::new(), remember_offline_access: false, consent_lifetime: None }
     }
 }
 
@@ -282,7 +286,14 @@ impl Default for Subjects {
 impl Default for Registration {
     fn default() -> Self {
         let RegistrationSettings { unused_lifetime, max_metadata_bytes, max_redirect_uris, .. } = RegistrationSettings::default();
-        Self { dynamic: WhoRegisters::Off, unused_lifetime: unused_lifetime.0, scopes: None, max_metadata_bytes, max_redirect_uris }
+        Self {
+            dynamic: WhoRegisters::Off,
+            unused_lifetime: unused_lifetime.0,
+            metadata_documents: false,
+            scopes: None,
+            max_metadata_bytes,
+            max_redirect_uris,
+        }
     }
 }
 
@@ -431,6 +442,9 @@ impl Config {
         if !(1..=100).contains(&self.registration.max_redirect_uris) {
             return invalid("registration.max_redirect_uris", "must be between 1 and 100");
         }
+        if let Some(lifetime) = self.authorization.consent_lifetime {
+            within("authorization.consent_lifetime", lifetime, 60, 315_360_000)?;
+        }
         within("signing_keys.rotation_interval", self.signing_keys.rotation_interval, 3_600, 315_360_000)?;
         within("signing_keys.publication_lead", self.signing_keys.publication_lead, 0, 604_800)?;
         for scope in self.scopes.keys() {
@@ -466,6 +480,7 @@ impl Config {
             id_token_lifetime: Seconds(self.tokens.id_token_lifetime),
             acr_values_supported: self.authorization.acr_values_supported.as_slice().into(),
             remember_offline_access: self.authorization.remember_offline_access,
+            consent_lifetime: self.authorization.consent_lifetime.map(Seconds),
             on_role_change: self.subjects.on_role_change,
             registration: self.registration.settings(&self.scopes),
             key_publication_lead: Seconds(self.signing_keys.publication_lead),
@@ -530,6 +545,7 @@ impl Registration {
                 WhoRegisters::Open => DynamicRegistration::Open,
             },
             unused_lifetime: Seconds(self.unused_lifetime),
+            metadata_documents: self.metadata_documents,
             scopes,
             max_metadata_bytes: self.max_metadata_bytes,
             max_redirect_uris: self.max_redirect_uris,

@@ -15,12 +15,13 @@ use grantlog_core::{
         ApiKeyId, AuthorizationId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId,
         Sealed, StreamId, StreamKind, SubjectId, Timestamp, TrustedIssuerId,
         api_key::{ApiKeyEvent, Role},
-        authorization::{Authentication, AuthorizationEvent, DenialError},
+        authorization::{Authentication, AuthorizationEvent, Basis, DenialError},
         client::{ClientEvent, Registration},
         grant::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber},
         initial_access_token::InitialAccessTokenEvent,
         machine_token::MachineTokenEvent,
         organization::{ChangeNumber, OrganizationEvent},
+        policy::{self, PolicyEvent},
         resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
         subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
@@ -229,6 +230,7 @@ pub(crate) fn registered_by_itself(name: &str, lease_until: Timestamp) -> Client
         registration: Registration::Dynamic,
         lease_until: Some(lease_until),
         registration_access_token: Some(secret()),
+        document_sha256: None,
     }
 }
 
@@ -280,7 +282,17 @@ pub(crate) fn connected(history: History, grant_id: GrantId, client_id: ClientId
     let (family, token) = (FamilyNumber(0), TokenNumber(0));
     history
         .at(START, &stream, GrantEvent::Opened { subject: subject(1), client_id, organization_id: Some(OrganizationId("acme".into())) })
-        .at(START, &stream, GrantEvent::Consented { authorization_id: authorization(1), scope: scope("openid"), reason: None, shown: None })
+        .at(
+            START,
+            &stream,
+            GrantEvent::Consented {
+                authorization_id: authorization(1),
+                scope: scope("openid"),
+                reason: None,
+                shown: None,
+                basis: Basis::default(),
+            },
+        )
         .at(
             START,
             &stream,
@@ -289,6 +301,19 @@ pub(crate) fn connected(history: History, grant_id: GrantId, client_id: ClientId
         .at(after(1), &stream, GrantEvent::CodeRedeemed { authorization_id: authorization(1), family })
         .at(after(1), &stream, access_token(token, family, format, after(HOUR)))
         .at(after(1), &stream, GrantEvent::RefreshTokenIssued { family, expires_at: after(24 * HOUR) })
+}
+
+/// A version of the policy that has something of everything.
+pub(crate) fn policy_published(version: u32) -> PolicyEvent {
+    let document = json!({
+        "resources": [{"resource": "jobs", "description": "What is to be done", "actions": ["read", "run"]}],
+        "roles": [{"role": "operator", "description": "", "permissions": [{"resource": "jobs", "actions": ["*"]}]}],
+        "scopes": [{
+            "scope": format!("jobs.{version}"), "description": "Run jobs", "descriptions": {"de": "Aufgaben ausführen"},
+            "permissions": [{"resource": "jobs", "actions": ["run"]}],
+        }],
+    });
+    PolicyEvent::Published { version, document: serde_json::from_value(document).unwrap() }
 }
 
 pub(crate) fn access_token(token: TokenNumber, family: FamilyNumber, format: AccessTokenFormat, expires_at: Timestamp) -> GrantEvent {
@@ -324,6 +349,7 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
     prop_oneof![
         4 => (0..3_u8, any_client_event()).prop_map(|(number, event)| (client(number).stream(), event.into())),
         12 => (0..3_u8, any_grant_event()).prop_map(|(number, event)| (grant(number).stream(), event.into())),
+        1 => (0..4_u32).prop_map(|version| (policy::stream(), policy_published(version).into())),
         3 => (0..6_u8, any_machine_event()).prop_map(|(number, event)| (machine_token(number).stream(), event.into())),
         1 => (0..3_u8, any_signing_key_event()).prop_map(|(number, event)| {
             (StreamId::new(StreamKind::SigningKey, &number.to_string()), event.into())
@@ -340,7 +366,7 @@ fn any_event() -> impl Strategy<Value = (StreamId, Event)> {
         }),
         1 => (0..3_u8, any_trusted_issuer_event()).prop_map(|(number, event)| (TrustedIssuerId(uuid(number)).stream(), event.into())),
         1 => any_grant_event().prop_map(|event| (StreamId::new(StreamKind::Grant, "no uuid"), event.into())),
-        1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied }.into())),
+        1 => Just((authorization(1).stream(), AuthorizationEvent::Denied { error: DenialError::AccessDenied, cause: None }.into())),
     ]
 }
 
@@ -418,6 +444,7 @@ fn any_grant_event() -> impl Strategy<Value = GrantEvent> {
         scope,
         reason: None,
         shown: None,
+        basis: Basis::default(),
     });
     let code = (0..4_u8, any_time()).prop_map(|(number, expires_at)| GrantEvent::CodeIssued {
         authorization_id: authorization(number),

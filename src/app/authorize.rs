@@ -5,23 +5,27 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{Authority, Context, Trouble, UseCaseError, trusted_tokens::PresentedToken};
+use super::{Authority, Context, Trouble, UseCaseError, metadata_documents::DocumentRefusal, trusted_tokens::PresentedToken};
 use crate::{
     domain::{
-        AuthorizationId, GrantId, OrganizationId, StreamId, SubjectId,
+        AuthorizationId, ClientId, GrantId, OrganizationId, StreamId, SubjectId,
         authorization::{
-            AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationParameters, AuthorizationRefusal,
-            AuthorizationState, ConsentReason, Decision, DenialError, Next, ResponseMode, Shown, consent_required, next, silent_error,
+            AttestedSubject, Authentication, Authorization, AuthorizationCommand, AuthorizationRefusal, AuthorizationState, Basis,
+            Conclusion, ConsentReason, Decision, DenialCause, DenialError, Judgement, Known, Next, Person, ResponseMode, Shown, conclude,
+            judge, next,
         },
-        client::Standing,
-        grant::{CodeBinding, GrantCommand, GrantRefusal, RecordConsent},
+        client::{Client, Registration, Standing},
+        grant::{CodeBinding, EarlierConsent, GrantCommand, GrantRefusal, RecordConsent, RevocationReason},
         grant_reservation::{self, Reserve},
+        organization::OrganizationReason,
+        policy::PublishedPolicy,
         subject::SubjectCommand,
     },
     keys::CodeRef,
     protocol::{
         ClientMetadata, RedirectUri, Scope,
         authorization_request::{AnswerTo, AuthorizationError, AuthorizationErrorCode, AuthorizationRequest, ClientAndRedirect},
+        metadata_document::DocumentUrl,
         params::Params,
         parse_client_id,
     },
@@ -69,7 +73,7 @@ pub enum Entry {
 /// What the person decided.
 #[derive(Clone, Debug)]
 pub enum DecisionInput {
-    /// Yes, to this scope; None: to all that was asked.
+    /// Yes, to this scope; None: to all that can be granted.
     Approve {
         /// To what.
         scope: Option<Scope>,
@@ -90,13 +94,20 @@ pub struct RejectedRequest {
     pub code: &'static str,
     /// What is wrong, in words.
     pub description: String,
+    /// Why, where programs are to tell it from other reasons of this code.
+    pub reason: Option<&'static str>,
     /// Where the client is told so; None when the client or its redirect URI are not proven (RFC 6749 §4.1.2.1).
     pub answer: Option<Answer>,
 }
 
 impl RejectedRequest {
     fn unproven(description: String) -> Self {
-        Self { code: AuthorizationErrorCode::InvalidRequest.as_str(), description, answer: None }
+        Self { code: AuthorizationErrorCode::InvalidRequest.as_str(), description, reason: None, answer: None }
+    }
+
+    /// Nothing that the client says of itself can be had: so it is not proven that answers may go anywhere.
+    fn of_document(why: &DocumentRefusal) -> Self {
+        Self { reason: Some(why.code()), ..Self::unproven(why.to_string()) }
     }
 }
 
@@ -125,8 +136,14 @@ pub struct AuthorizationView {
     pub client: ClientMetadata,
     /// How the client came to be, and whether anybody vouches for it.
     pub standing: Standing,
-    /// What the person agreed to before.
-    pub agreed: Scope,
+    /// The policy that it was judged by.
+    pub policy: Arc<PublishedPolicy>,
+    /// What follows from all that is known.
+    pub judgement: Judgement,
+    /// Why the client may not work where the person acts; nothing while nobody is attested.
+    pub organization_reasons: Vec<OrganizationReason>,
+    /// The host of the client's id, when the id is the URL of its metadata document.
+    pub client_id_host: Option<String>,
     /// Whether consent must be asked and why; None while the subject is unknown.
     pub consent: Option<Option<ConsentReason>>,
     /// The application's id of the attested person.
@@ -135,6 +152,41 @@ pub struct AuthorizationView {
     pub login_hint: Option<String>,
     /// The answer, when there is one.
     pub answer: Option<Answer>,
+}
+
+/// All that is known of a request, gathered to be judged. Whatever else a request is to be judged by is loaded in
+/// [`Authority::gather`], kept here and handed to the domain by [`Gathered::judge`].
+struct Gathered {
+    authorization: Arc<Authorization>,
+    client: Arc<Client>,
+    client_sha256: String,
+    policy: Arc<PublishedPolicy>,
+    earlier: EarlierConsent,
+    organization_reasons: Vec<OrganizationReason>,
+    remember_offline_access: bool,
+}
+
+impl Gathered {
+    /// What follows from all this; None when the client is gone, so that nothing can come of the request.
+    fn judge(&self) -> Option<Judgement> {
+        Some(judge(&Known {
+            parameters: self.authorization.parameters()?,
+            client: self.client.metadata()?,
+            client_sha256: &self.client_sha256,
+            policy: self.policy.policy(),
+            person: self.authorization.attested().map(|attested| Person {
+                roles: &attested.roles,
+                earlier: &self.earlier,
+                organization_reasons: &self.organization_reasons,
+            }),
+            remember_offline_access: self.remember_offline_access,
+        }))
+    }
+
+    /// What a decision that is made now rests on.
+    fn basis(&self) -> Basis {
+        Basis { policy_version: Some(self.policy.version()), client_sha256: Some(self.client_sha256.clone()) }
+    }
 }
 
 /// Why nothing came of it.
@@ -175,8 +227,9 @@ impl Authority {
         let params = Params::parse(query).map_err(|error| unproven(error.to_string()))?;
         let asked = ClientAndRedirect::parse(&params).map_err(|error| unproven(error.to_string()))?;
         let client = self
-            .active_client(&asked.client_id)
-            .await?
+            .client_asking(context, &asked.client_id)
+            .await
+            .map_err(|error| error.map(|why| AuthorizeRefusal::Rejected(Box::new(RejectedRequest::of_document(&why)))))?
             .ok_or_else(|| unproven("the parameter client_id names no active client".to_owned()))?;
         let answer_to = asked.prove(&client, &params).map_err(|error| unproven(error.to_string()))?;
         let refused =
@@ -252,16 +305,15 @@ impl Authority {
         }
         let binding = browser_binding.as_deref().map(hash_browser_binding);
         let command = match decision {
-            DecisionInput::Deny { error } => AuthorizationCommand::Deny { error, browser_binding: binding },
+            DecisionInput::Deny { error } => AuthorizationCommand::Deny { error, cause: None, browser_binding: binding },
             DecisionInput::Approve { scope, shown } => {
                 self.require_active_client(&authorization).await?;
-                let scope = scope.unwrap_or_else(|| authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default());
-                let consent_reason = match authorization.decision() {
-                    // The same decision again: why consent was asked was settled the first time.
-                    Some(Decision::Approved { consent_reason, .. }) => *consent_reason,
-                    _ => self.consent(&authorization).await?.flatten(),
-                };
-                self.approve(scope, consent_reason, shown, binding)
+                let gathered = self.gather(authorization).await?;
+                let judgement = gathered.judge().ok_or(UseCaseError::Refused(AuthorizeRefusal::ClientInactive))?;
+                if judgement.hopeless.is_some() {
+                    self.conclude(context, id, &gathered, &judgement, binding.clone()).await?;
+                }
+                self.approve(&gathered, judgement, scope, shown, binding)
             }
         };
         self.execute_authorization(context, id, command).await?;
@@ -273,11 +325,15 @@ impl Authority {
         let authorization = self.require_authorization(id).await?;
         let authorization = self.complete(context, id, authorization).await?;
         let now = self.now();
-        let parameters = authorization.parameters().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
-        let registered = self.client(&parameters.client_id).await?;
-        let client = registered.metadata().cloned().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
-        let agreed = self.agreed_scope(&authorization).await?;
-        let consent = self.consent(&authorization).await?;
+        let gone = || UseCaseError::Refused(AuthorizeRefusal::NotFound);
+        let gathered = self.gather(authorization.clone()).await?;
+        let judgement = gathered.judge().ok_or_else(gone)?;
+        let client = gathered.client.metadata().cloned().ok_or_else(gone)?;
+        let consent = match (authorization.decision(), authorization.attested()) {
+            // Why consent was asked was settled when it was decided.
+            (Some(Decision::Approved { consent_reason, .. }), _) => Some(*consent_reason),
+            (Some(Decision::Denied { .. }) | None, attested) => attested.map(|_| judgement.consent),
+        };
         let subject = match authorization.attested() {
             Some(attested) => self.vault.external_id(attested.subject).await?,
             None => None,
@@ -290,8 +346,11 @@ impl Authority {
             state,
             next: next(&authorization, now, &self.settings.acr_values_supported, consent.flatten()),
             client,
-            standing: registered.standing(),
-            agreed,
+            client_id_host: authorization.parameters().and_then(|asked| document_host(&asked.client_id, gathered.client.standing())),
+            standing: gathered.client.standing(),
+            policy: gathered.policy,
+            judgement,
+            organization_reasons: gathered.organization_reasons,
             consent,
             subject,
             login_hint,
@@ -320,33 +379,77 @@ impl Authority {
         authorization: Arc<Authorization>,
         browser_binding: Option<String>,
     ) -> Result<AuthorizationView, UseCaseError<AuthorizeRefusal>> {
-        let consent = self.consent(&authorization).await?;
-        let next = next(&authorization, self.now(), &self.settings.acr_values_supported, consent.flatten());
-        let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
-        if authorization.decision().is_none() && next == Next::Redirect {
-            // Nobody has to be asked: what was asked for is granted.
-            let scope = authorization.parameters().map(|p| p.scope.clone()).unwrap_or_default();
-            self.require_active_client(&authorization).await?;
-            self.execute_authorization(context, id, self.approve(scope, None, None, browser_binding)).await?;
-        } else if let Some(error) = silent_error(next)
-            && authorization.decision().is_none()
-            && authorization.parameters().is_some_and(AuthorizationParameters::shows_nothing)
-        {
-            // OIDC Core §3.1.2.6: something would have to be asked, and nothing may be shown.
-            self.execute_authorization(context, id, AuthorizationCommand::Deny { error, browser_binding }).await?;
+        let gathered = self.gather(authorization).await?;
+        if let Some(judgement) = gathered.judge() {
+            let browser_binding = browser_binding.as_deref().map(hash_browser_binding);
+            self.conclude(context, id, &gathered, &judgement, browser_binding).await?;
         }
         self.authorization(context, id).await
     }
 
+    /// Gathers all that is known of a request.
+    async fn gather(&self, authorization: Arc<Authorization>) -> Result<Gathered, UseCaseError<AuthorizeRefusal>> {
+        let parameters = authorization.parameters().ok_or(UseCaseError::Refused(AuthorizeRefusal::NotFound))?;
+        let client = self.client(&parameters.client_id).await?;
+        let client_sha256 = client.metadata().map(ClientMetadata::material_sha256).unwrap_or_default();
+        let policy = self.policy().await?;
+        let earlier = self.earlier_consent(&authorization).await?;
+        let organization_reasons = match (client.metadata(), authorization.attested()) {
+            (Some(metadata), Some(attested)) => {
+                self.organization_reasons(attested.organization_id.as_ref(), &parameters.client_id, metadata).await?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Gathered {
+            client,
+            client_sha256,
+            policy,
+            earlier,
+            organization_reasons,
+            remember_offline_access: self.settings.remember_offline_access,
+            authorization,
+        })
+    }
+
+    /// Does what follows by itself, if anything does.
+    async fn conclude(
+        &self,
+        context: &Context,
+        id: AuthorizationId,
+        gathered: &Gathered,
+        judgement: &Judgement,
+        browser_binding: Option<String>,
+    ) -> Result<(), UseCaseError<AuthorizeRefusal>> {
+        let authorization = &gathered.authorization;
+        let next = next(authorization, self.now(), &self.settings.acr_values_supported, judgement.consent);
+        let command = match conclude(authorization, next, judgement) {
+            None => return Ok(()),
+            Some(Conclusion::Deny { error, cause }) => AuthorizationCommand::Deny { error, cause, browser_binding },
+            Some(Conclusion::Approve) => {
+                self.require_active_client(authorization).await?;
+                self.approve(gathered, judgement.clone(), None, None, browser_binding)
+            }
+        };
+        self.execute_authorization(context, id, command).await.map(drop)
+    }
+
     fn approve(
         &self,
-        scope: Scope,
-        consent_reason: Option<ConsentReason>,
+        gathered: &Gathered,
+        judgement: Judgement,
+        scope: Option<Scope>,
         shown: Option<Shown>,
         browser_binding: Option<String>,
     ) -> AuthorizationCommand {
-        let acr_values_supported = self.settings.acr_values_supported.clone();
-        AuthorizationCommand::Approve { scope, consent_reason, shown, browser_binding, acr_values_supported }
+        AuthorizationCommand::Approve {
+            scope,
+            bounds: judgement.bounds,
+            consent_reason: judgement.consent,
+            shown,
+            basis: gathered.basis(),
+            browser_binding,
+            acr_values_supported: self.settings.acr_values_supported.clone(),
+        }
     }
 
     async fn record_attestation(
@@ -363,6 +466,7 @@ impl Authority {
                 let subject = self.register_subject(context, &said.id).await?;
                 let claims = self.seal_claims(subject, &said.claims).await?;
                 let SubjectAttestation { organization_id, authentication, roles, .. } = said;
+                self.note_roles(context, subject, organization_id.clone(), &roles).await?;
                 Some(AttestedSubject { subject, organization_id, authentication, roles, claims })
             }
         };
@@ -404,12 +508,16 @@ impl Authority {
         id: AuthorizationId,
         authorization: Arc<Authorization>,
     ) -> Result<Arc<Authorization>, UseCaseError<AuthorizeRefusal>> {
-        let (Some(Decision::Approved { scope, consent_reason, shown }), None) = (authorization.decision(), authorization.grant_id()) else {
+        let (Some(Decision::Approved { scope, consent_reason, shown, basis }), None) = (authorization.decision(), authorization.grant_id())
+        else {
             return Ok(authorization);
         };
         let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
             return Err(UseCaseError::Refused(AuthorizeRefusal::NotFound));
         };
+        if let Some((cause, _)) = self.forbidden_since(&authorization).await? {
+            return self.execute_authorization(context, id, AuthorizationCommand::Withdraw { cause }).await;
+        }
         // Before there is a code: the lease of a client that somebody said yes to must not run out any more.
         if !self.use_client(context, &parameters.client_id).await? {
             return Err(UseCaseError::Refused(AuthorizeRefusal::ClientInactive));
@@ -422,6 +530,7 @@ impl Authority {
             scope: scope.clone(),
             reason: *consent_reason,
             shown: shown.clone(),
+            basis: basis.clone(),
             binding: CodeBinding {
                 redirect_uri: parameters.redirect_uri.clone(),
                 redirect_uri_given: parameters.redirect_uri_given,
@@ -437,7 +546,33 @@ impl Authority {
             cut_off: self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?,
         };
         let grant_id = self.record_consent(context, consent).await?;
+        // What was tightened while this was under way may not have found the grant: it is looked at again, now that it is
+        // there. Whatever is tightened from here on finds it.
+        if let Some((cause, reason)) = self.forbidden_since(&authorization).await? {
+            self.end_grant(context, grant_id, reason).await?;
+            return self.execute_authorization(context, id, AuthorizationCommand::Withdraw { cause }).await;
+        }
+        self.narrow_to_current_roles(context, grant_id, attested, scope).await?;
         self.execute_authorization(context, id, AuthorizationCommand::Complete { grant_id }).await
+    }
+
+    /// Why what was approved may not be granted any more, and how a grant of it ends.
+    async fn forbidden_since(&self, authorization: &Authorization) -> Result<Option<(DenialCause, RevocationReason)>, Trouble> {
+        let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else { return Ok(None) };
+        let client = self.client(&parameters.client_id).await?;
+        let organization_id = attested.organization_id.as_ref();
+        if let Some(metadata) = client.metadata()
+            && let Some(reason) = self.organization_reasons(organization_id, &parameters.client_id, metadata).await?.first()
+        {
+            return Ok(Some((DenialCause::from(*reason), RevocationReason::OrganizationPolicy)));
+        }
+        let cut_off = self.cut_off(attested.subject, &parameters.client_id, organization_id).await?;
+        // Whoever agreed before the end of all that was allowed agreed to what ended.
+        let cut_off = cut_off.filter(|cut_off| authorization.decided_at().is_some_and(|decided| decided <= cut_off.at));
+        Ok(cut_off.map(|cut_off| {
+            let has_left = cut_off.reason == RevocationReason::LeftOrganization;
+            (if has_left { DenialCause::NotAMember } else { DenialCause::ClientDisconnected }, cut_off.reason)
+        }))
     }
 
     async fn record_consent(&self, context: &Context, consent: RecordConsent) -> Result<GrantId, UseCaseError<AuthorizeRefusal>> {
@@ -476,34 +611,24 @@ impl Authority {
     }
 
     /// What the attested subject agreed to before; nothing while nobody is attested.
-    async fn agreed_scope(&self, authorization: &Authorization) -> Result<Scope, Trouble> {
+    async fn earlier_consent(&self, authorization: &Authorization) -> Result<EarlierConsent, Trouble> {
         let (Some(parameters), Some(attested)) = (authorization.parameters(), authorization.attested()) else {
-            return Ok(Scope::default());
+            return Ok(EarlierConsent::default());
         };
         let slot = grant_reservation::stream_of(attested.subject, &parameters.client_id, attested.organization_id.as_ref());
-        let Some(grant_id) = self.reservations.load(&self.outside, &slot).await?.grant_id() else { return Ok(Scope::default()) };
+        let Some(grant_id) = self.reservations.load(&self.outside, &slot).await?.grant_id() else { return Ok(EarlierConsent::default()) };
         let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
         let cut_off = self.cut_off(attested.subject, &parameters.client_id, attested.organization_id.as_ref()).await?;
-        let is_over = !grant.is_open() || cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at));
-        Ok(if is_over { Scope::default() } else { grant.consented().clone() })
-    }
-
-    /// Whether consent must be asked, and why; None while nobody is attested.
-    async fn consent(&self, authorization: &Authorization) -> Result<Option<Option<ConsentReason>>, Trouble> {
-        let (Some(parameters), Some(_)) = (authorization.parameters(), authorization.attested()) else { return Ok(None) };
-        if let Some(Decision::Approved { consent_reason, .. }) = authorization.decision() {
-            return Ok(Some(*consent_reason));
+        if cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at)) {
+            return Ok(EarlierConsent { revoked: true, ..EarlierConsent::default() });
         }
-        let client = self.client(&parameters.client_id).await?;
-        let Some(metadata) = client.metadata() else { return Ok(None) };
-        let agreed = self.agreed_scope(authorization).await?;
-        Ok(Some(consent_required(metadata, &parameters.prompt, &parameters.scope, &agreed, self.settings.remember_offline_access)))
+        Ok(grant.earlier_consent(self.settings.consent_lifetime, self.now()))
     }
 
     fn answer(&self, id: AuthorizationId, authorization: &Authorization) -> Option<Answer> {
         let parameters = authorization.parameters()?;
         match authorization.decision()? {
-            Decision::Denied { error } => Some(self.error_answer(
+            Decision::Denied { error, cause: _ } => Some(self.error_answer(
                 parameters.redirect_uri.clone(),
                 parameters.response_mode,
                 parameters.state.as_deref(),
@@ -522,7 +647,7 @@ impl Authority {
         let (code, description) = (error.code().as_str(), error.description());
         let answer =
             self.error_answer(answer_to.redirect_uri.clone(), answer_to.response_mode, answer_to.state.as_deref(), code, description);
-        RejectedRequest { code, description: description.to_owned(), answer: Some(answer) }
+        RejectedRequest { code, description: description.to_owned(), reason: None, answer: Some(answer) }
     }
 
     fn error_answer(
@@ -590,6 +715,12 @@ impl Authority {
     pub fn check_response_token(&self, id: AuthorizationId, presented: &str) -> bool {
         self.codec.check_response_token(id, presented)
     }
+}
+
+/// The host of a client's id, when the id is the URL of the document that the client was read from.
+fn document_host(client_id: &ClientId, standing: Standing) -> Option<String> {
+    let of_document = standing.registration() == Registration::MetadataDocument;
+    DocumentUrl::parse(client_id).ok().filter(|_| of_document).map(|url| url.host().to_owned())
 }
 
 /// What the log keeps of a browser binding: its SHA-256, base64url.

@@ -184,6 +184,7 @@ impl<S> Clone for Folded<S> {
 /// may write to an embedded store, and an append at a stale revision is refused by every other.
 pub struct Streams<D: Decider> {
     cache: Cache<StreamId, Folded<D::State>>,
+    remembers_absence: bool,
     turns: Vec<Mutex<()>>,
 }
 
@@ -194,7 +195,13 @@ where
 {
     /// Keeps the states of up to `cached` streams.
     pub fn new(cached: usize) -> Self {
-        Self { cache: Cache::new(cached), turns: (0..256).map(|_| Mutex::new(())).collect() }
+        Self { cache: Cache::new(cached), remembers_absence: false, turns: (0..256).map(|_| Mutex::new(())).collect() }
+    }
+
+    /// Like [`Self::new`], and keeps in mind which streams there are not: for kinds whose streams are few, and asked for
+    /// all the time.
+    pub fn remembering_absence(cached: usize) -> Self {
+        Self { remembers_absence: true, ..Self::new(cached) }
     }
 
     /// The state of a stream as the log has it.
@@ -343,7 +350,7 @@ where
             (state, revision) = (D::evolve(state, &event, recorded.event.time), Some(recorded.revision));
         }
         let folded = Folded { state: Arc::new(state), revision };
-        if revision.is_some() {
+        if revision.is_some() || self.remembers_absence {
             self.cache.insert(stream.clone(), folded.clone());
         }
         Ok(folded)

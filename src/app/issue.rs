@@ -207,6 +207,7 @@ impl Authority {
             withheld,
             format: target.format,
             access_token_lifetime: target.lifetime,
+            consent_lifetime: self.settings.consent_lifetime,
             refresh_token_lifetime: metadata
                 .grant_types
                 .contains(&GrantType::RefreshToken)

@@ -18,8 +18,10 @@ pub mod import;
 pub mod initial_access_tokens;
 pub mod issue;
 mod issuer_keys;
+mod metadata_documents;
 pub mod organizations;
 pub mod pages;
+pub mod policy;
 pub mod recognise;
 pub mod register_itself;
 pub mod resource_servers;
@@ -37,7 +39,7 @@ use resource_servers::ResourceServerDirectory;
 pub use execute::{Context, Outside, Streams, Trouble, UseCaseError, Visibility};
 pub use register_itself::{DynamicRegistration, RegistrationSettings};
 
-use self::issuer_keys::IssuerKeys;
+use self::{issuer_keys::IssuerKeys, metadata_documents::Documents};
 use crate::{
     domain::{
         Seconds,
@@ -52,6 +54,7 @@ use crate::{
         initial_access_token::InitialAccessTokenDecider,
         machine_token::MachineTokenDecider,
         organization::OrganizationDecider,
+        policy::PolicyDecider,
         resource_server::ResourceServerDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
@@ -84,6 +87,8 @@ pub struct Settings {
     pub acr_values_supported: Arc<[String]>,
     /// Whether agreement to `offline_access` is remembered for third-party clients.
     pub remember_offline_access: bool,
+    /// For how long a consent holds; None: until it is revoked.
+    pub consent_lifetime: Option<Seconds>,
     /// What a change of somebody's roles or memberships does to their grants.
     pub on_role_change: RoleChangeEffect,
     /// Whether and how clients register themselves.
@@ -120,6 +125,7 @@ pub struct Authority {
     authorizations: Streams<AuthorizationDecider>,
     grants: Streams<GrantDecider>,
     reservations: Streams<GrantReservationDecider>,
+    policies: Streams<PolicyDecider>,
     machine_tokens: Streams<MachineTokenDecider>,
     signing_keys: Streams<SigningKeyDecider>,
     api_keys: Streams<ApiKeyDecider>,
@@ -130,6 +136,7 @@ pub struct Authority {
     trusted_issuers: Streams<TrustedIssuerDecider>,
     trusted_tokens: Streams<TrustedTokenDecider>,
     issuer_keys: IssuerKeys,
+    documents: Documents,
     client_assertions: Streams<ClientAssertionDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
@@ -164,6 +171,7 @@ impl Authority {
             authorizations: Streams::new(CACHED_STREAMS),
             grants: Streams::new(CACHED_STREAMS),
             reservations: Streams::new(CACHED_STREAMS),
+            policies: Streams::remembering_absence(100),
             machine_tokens: Streams::new(1_000),
             signing_keys: Streams::new(100),
             api_keys: Streams::new(10_000),
@@ -174,6 +182,7 @@ impl Authority {
             trusted_issuers: Streams::new(1_000),
             trusted_tokens: Streams::new(10_000),
             issuer_keys: IssuerKeys::default(),
+            documents: Documents::default(),
             client_assertions: Streams::new(1_000),
             rotating_keys: tokio::sync::Mutex::new(()),
         }

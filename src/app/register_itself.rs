@@ -38,6 +38,8 @@ pub struct RegistrationSettings {
     pub dynamic: DynamicRegistration,
     /// How long such a client may go unused before it lapses.
     pub unused_lifetime: Seconds,
+    /// Whether a client's id may be the URL of a document that says what it is.
+    pub metadata_documents: bool,
     /// What such clients may ask for.
     pub scopes: Scope,
     /// How large what it says of itself may be, in bytes.
@@ -51,6 +53,7 @@ impl Default for RegistrationSettings {
         Self {
             dynamic: DynamicRegistration::Off,
             unused_lifetime: Seconds(7 * 86_400),
+            metadata_documents: false,
             scopes: "openid profile email phone address offline_access".parse().unwrap_or_default(),
             max_metadata_bytes: 16_384,
             max_redirect_uris: 20,

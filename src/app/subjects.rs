@@ -1,11 +1,20 @@
-//! What ends for a person: all grants, all sessions, a membership. In the order of `organizations`: the event first, then
-//! what follows from it, then the note that it is done.
+//! What ends for a person: all grants, all sessions, a membership, what their roles do not allow any more. In the order of
+//! `organizations`: the event first, then what follows from it, then the note that it is done.
 
-use super::{Authority, Context, Trouble, UseCaseError, directory::GrantDirectory};
-use crate::domain::{
-    OrganizationId, SubjectId,
-    grant::{EndSessions, GrantCommand, RevocationReason},
-    subject::{Subject, SubjectCommand},
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    Authority, Context, Trouble, UseCaseError,
+    directory::{GrantDirectory, GrantEntry},
+};
+use crate::{
+    domain::{
+        GrantId, OrganizationId, SubjectId,
+        authorization::AttestedSubject,
+        grant::{EndSessions, Grant, GrantCommand, Narrow, RevocationReason},
+        subject::{RoleChangeEffect, Subject, SubjectCommand},
+    },
+    protocol::{Scope, ScopeToken},
 };
 
 impl Authority {
@@ -22,6 +31,21 @@ impl Authority {
             self.execute_grant(context, grant.grant_id, command).await?;
         }
         Ok(())
+    }
+
+    /// Takes note of a person's roles in an organization, or where there is none, and has their grants follow as it is
+    /// configured.
+    pub async fn set_roles(
+        &self,
+        context: &Context,
+        directory: &dyn GrantDirectory,
+        subject: SubjectId,
+        organization_id: Option<OrganizationId>,
+        roles: BTreeSet<String>,
+    ) -> Result<(), Trouble> {
+        let command = SubjectCommand::SetRoles { organization_id, roles, effect: self.settings.on_role_change };
+        self.execute_subject(context, subject, command).await?;
+        self.enforce_subject(context, directory, subject).await
     }
 
     /// Takes note that a person left an organization, and ends what they allowed there unless everything is kept.
@@ -43,8 +67,13 @@ impl Authority {
         if person.pending().is_empty() {
             return Ok(());
         }
-        let cut_off: Vec<_> = directory.grants_of(subject).into_iter().filter_map(|grant| Some((grant.grant_id, grant.cut_off?))).collect();
-        self.revoke_grants(context, &cut_off).await?;
+        for GrantEntry { grant_id, organization_id, cut_off } in directory.grants_of(subject) {
+            if let Some(reason) = cut_off {
+                self.end_grant(context, grant_id, reason).await?;
+            } else if let Some(pending) = person.pending().get(&organization_id) {
+                self.apply_roles(context, grant_id, person.roles(organization_id.as_ref()), pending.effect).await?;
+            }
+        }
         self.execute_subject(context, subject, SubjectCommand::NoteEnforced { change: person.change() }).await?;
         Ok(())
     }
@@ -61,12 +90,82 @@ impl Authority {
         outcome
     }
 
+    /// Takes note of roles that were attested: it is what is known of them now, and takes nothing away by itself.
+    pub(super) async fn note_roles(
+        &self,
+        context: &Context,
+        subject: SubjectId,
+        organization_id: Option<OrganizationId>,
+        roles: &[String],
+    ) -> Result<(), Trouble> {
+        let roles = roles.iter().cloned().collect();
+        let command = SubjectCommand::SetRoles { organization_id, roles, effect: RoleChangeEffect::Keep };
+        self.execute_subject(context, subject, command).await.map(drop)
+    }
+
+    /// Cuts back what was granted just now to what the person's roles allow, should the application have said meanwhile that
+    /// they are others: whoever enforced that may not have found the grant.
+    pub(super) async fn narrow_to_current_roles(
+        &self,
+        context: &Context,
+        grant_id: GrantId,
+        attested: &AttestedSubject,
+        granted: &Scope,
+    ) -> Result<(), Trouble> {
+        let person = self.subjects.load(&self.outside, &attested.subject.stream()).await?;
+        let Some(roles) = person.roles(attested.organization_id.as_ref()) else { return Ok(()) };
+        let are_those = roles.iter().eq(attested.roles.iter().collect::<BTreeSet<_>>());
+        if are_those || self.settings.on_role_change == RoleChangeEffect::Keep {
+            return Ok(());
+        }
+        let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
+        let lost = self.not_allowed(&grant, roles).await?.intersection(granted);
+        if !lost.is_empty() {
+            self.execute_grant(context, grant_id, GrantCommand::Narrow(Narrow { lost, reason: RevocationReason::RolesChanged })).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_roles(
+        &self,
+        context: &Context,
+        grant_id: GrantId,
+        roles: Option<&BTreeSet<String>>,
+        effect: RoleChangeEffect,
+    ) -> Result<(), Trouble> {
+        let Some(roles) = roles else { return Ok(()) };
+        let grant = self.grants.load(&self.outside, &grant_id.stream()).await?;
+        let lost = self.not_allowed(&grant, roles).await?;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let reason = RevocationReason::RolesChanged;
+        match effect {
+            RoleChangeEffect::Keep => {}
+            RoleChangeEffect::Narrow => drop(self.execute_grant(context, grant_id, GrantCommand::Narrow(Narrow { lost, reason })).await?),
+            RoleChangeEffect::Revoke => drop(self.end_grant(context, grant_id, reason).await?),
+        }
+        Ok(())
+    }
+
+    /// What the grant holds that somebody with these roles could not grant, by the policy in force.
+    async fn not_allowed(&self, grant: &Grant, roles: &BTreeSet<String>) -> Result<Scope, Trouble> {
+        let Some(client_id) = grant.client_id() else { return Ok(Scope::default()) };
+        let client = self.client(client_id).await?;
+        let Some(metadata) = client.metadata() else { return Ok(Scope::default()) };
+        let published = self.policy().await?;
+        let roles: Vec<_> = roles.iter().cloned().collect();
+        let permitted = published.policy().permitted_to(&roles);
+        let is_lost = |scope: &&ScopeToken| published.policy().obstacle(scope, metadata, Some(&permitted)).is_some();
+        Ok(grant.consented().iter().filter(is_lost).cloned().collect())
+    }
+
     pub(super) async fn execute_subject(
         &self,
         context: &Context,
         subject: SubjectId,
         command: SubjectCommand,
-    ) -> Result<std::sync::Arc<Subject>, Trouble> {
+    ) -> Result<Arc<Subject>, Trouble> {
         match self.subjects.execute(&self.outside, context, &subject.stream(), &command).await {
             Ok(executed) => Ok(executed.state),
             Err(UseCaseError::Refused(never)) => match never {},

@@ -8,8 +8,8 @@ use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
     idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
-    organization::OrganizationEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent, subject::SubjectEvent,
-    trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
+    organization::OrganizationEvent, policy::PolicyEvent, resource_server::ResourceServerEvent, signing_key::SigningKeyEvent,
+    subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -27,6 +27,8 @@ pub enum Event {
     Grant(GrantEvent),
     /// Of a grant reservation.
     GrantReservation(GrantReservationEvent),
+    /// Of the policy.
+    Policy(PolicyEvent),
     /// Of a machine token.
     MachineToken(MachineTokenEvent),
     /// Of a signing key.
@@ -132,6 +134,7 @@ catalog! {
     Authorization: AuthorizationEvent,
     Grant: GrantEvent,
     GrantReservation: GrantReservationEvent,
+    Policy: PolicyEvent,
     MachineToken: MachineTokenEvent,
     SigningKey: SigningKeyEvent,
     ApiKey: ApiKeyEvent,

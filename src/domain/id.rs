@@ -168,6 +168,8 @@ pub enum StreamKind {
     Grant,
     /// Which grant a (subject, client, organization) has.
     GrantReservation,
+    /// The RBAC policy.
+    Policy,
     /// A `client_credentials` token.
     MachineToken,
     /// A signing key.
@@ -199,6 +201,7 @@ impl StreamKind {
         Self::Authorization,
         Self::Grant,
         Self::GrantReservation,
+        Self::Policy,
         Self::MachineToken,
         Self::SigningKey,
         Self::ApiKey,
@@ -220,6 +223,7 @@ impl StreamKind {
             Self::Authorization => "authorization",
             Self::Grant => "grant",
             Self::GrantReservation => "grant_reservation",
+            Self::Policy => "policy",
             Self::MachineToken => "machine_token",
             Self::SigningKey => "signing_key",
             Self::ApiKey => "api_key",

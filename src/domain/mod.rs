@@ -16,6 +16,7 @@ pub mod idempotency_key;
 pub mod initial_access_token;
 pub mod machine_token;
 pub mod organization;
+pub mod policy;
 pub mod resource_server;
 pub mod sealed;
 pub mod signing_key;

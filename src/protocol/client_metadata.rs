@@ -1,7 +1,10 @@
 //! What is registered about a client (RFC 7591 §2, OpenID Connect Dynamic Client Registration §2, and settings of ours).
 
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{CustomClaims, RedirectUri, Scope, client_metadata_rules};
 use crate::{
@@ -165,6 +168,23 @@ impl ClientMetadata {
         if self.default_scope.is_empty() { &self.scope } else { &self.default_scope }
     }
 
+    /// SHA-256, hexadecimal, of what is material to a person's consent: what they are shown of the client, and where it
+    /// has codes sent. Names of members are part of it, so a member that is added here later makes every client another.
+    pub fn material_sha256(&self) -> String {
+        let mut redirect_uris: Vec<_> = self.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        redirect_uris.sort_unstable();
+        let material = json!({
+            "client_name": self.client_name,
+            "client_uri": self.client_uri,
+            "logo_uri": self.logo_uri,
+            "policy_uri": self.policy_uri,
+            "tos_uri": self.tos_uri,
+            "redirect_uris": redirect_uris,
+        });
+        let canonical = serde_json_canonicalizer::to_vec(&material).expect("a JSON value has a canonical form");
+        hex(digest::digest(&digest::SHA256, &canonical).as_ref())
+    }
+
     /// Whether it may use this grant type.
     pub fn allows(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(&grant_type)
@@ -310,6 +330,14 @@ impl ClientMetadataInput {
         problems.extend(client_metadata_rules::problems(&metadata));
         if problems.is_empty() { Ok(metadata) } else { Err(problems) }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn usual_grant_types(client_type: ClientType) -> Vec<GrantType> {

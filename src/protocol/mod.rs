@@ -10,6 +10,8 @@ pub mod client_metadata;
 mod client_metadata_rules;
 pub mod idempotency_key;
 pub mod json;
+pub mod locale;
+pub mod metadata_document;
 pub mod oauth_error;
 pub mod params;
 pub mod pkce;

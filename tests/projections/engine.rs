@@ -91,6 +91,7 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::default(),
         remember_offline_access: false,
+        consent_lifetime: None,
         on_role_change: RoleChangeEffect::Narrow,
         registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(60),

@@ -414,7 +414,7 @@ async fn what_was_agreed_before_is_told_from_what_is_new() {
     assert_eq!(told(&Authorization::of(&server, &client, "email").start().await), ("completed", "redirect"));
     let request = Authorization::of(&server, &client, "openid email notes.read").start().await;
     assert_eq!((told(&request), &request["consent_reason"]), (("awaiting_consent", "consent"), &json!("scopes_added")));
-    let granted = |scope, description, already| json!({"scope": scope, "description": description, "grantable": true, "already_granted": already, "reason": null});
+    let granted = |scope, description, already| json!({"scope": scope, "description": description, "grantable": true, "already_granted": already, "required": false, "reason": null});
     assert_eq!(
         request["scopes"],
         json!([
@@ -456,7 +456,7 @@ async fn after_disconnecting_consent_is_asked_again() {
     server.call("consent", Method::DELETE, &path, None).await.expect(204);
     assert!(!server.is_active(tokens["access_token"].as_str().unwrap()).await);
     let request = Authorization::of(&server, &client, "openid").start().await;
-    assert_eq!((told(&request), &request["consent_reason"]), (("awaiting_consent", "consent"), &json!("first_time")));
+    assert_eq!((told(&request), &request["consent_reason"]), (("awaiting_consent", "consent"), &json!("revoked")));
     assert_eq!(request["scopes"][0]["already_granted"], false);
     let request = server.decide(id(&request), &json!({"decision": "approve"})).await.expect(200);
     let again = Authorization::of(&server, &client, "openid");

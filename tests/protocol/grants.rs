@@ -116,7 +116,7 @@ async fn a_new_consent_after_a_revocation_opens_another_grant() {
     let old = server.grants("ana").await.remove(0);
     assert_eq!(revoke(&server, "ana", &old).await.told(), (204, Value::Null));
     let asked = Authorization::of(&server, &client, "openid").start().await;
-    assert_eq!((&asked["next"], &asked["consent_reason"]), (&json!("consent"), &json!("first_time")));
+    assert_eq!((&asked["next"], &asked["consent_reason"]), (&json!("consent"), &json!("revoked")));
     let tokens = Authorization::of(&server, &client, "openid").tokens().await;
     let grants = server.grants("ana").await;
     assert_eq!((grants.len(), &grants[0]["scope"]), (1, &json!("openid")));

@@ -123,7 +123,7 @@ async fn a_loosened_policy_brings_nothing_back() {
     set_policy(&server, json!({})).await.expect(200);
     assert!(!server.is_active(text(&tokens, "access_token")).await);
     let asked = in_acme(&server, &client, "ana").start().await;
-    assert_eq!((&asked["next"], &asked["consent_reason"]), (&json!("consent"), &json!("first_time")));
+    assert_eq!((&asked["next"], &asked["consent_reason"]), (&json!("consent"), &json!("revoked")));
     let anew = in_acme(&server, &client, "ana").tokens().await;
     assert!(server.is_active(text(&anew, "access_token")).await);
 }
@@ -198,7 +198,7 @@ async fn a_client_is_disconnected_for_everyone() {
     connected_apps(&server, &format!("/{}", text(&client, "client_id"))).await.expect_problem(404, "not_found");
     server.advance(1);
     let asked = in_acme(&server, &client, "ana").start().await;
-    assert_eq!(asked["consent_reason"], "first_time");
+    assert_eq!(asked["consent_reason"], "revoked");
     let back = in_acme(&server, &client, "ana").tokens().await;
     assert!(server.is_active(text(&back, "access_token")).await);
     // Idempotent, and each time for all that came since.
@@ -335,5 +335,115 @@ async fn a_consent_that_races_a_tightening_leaves_no_live_grant() {
             assert!(!server.is_active(text(&tokens, "access_token")).await);
             server.refresh(&client, text(&tokens, "refresh_token")).await.expect_oauth_error(400, "invalid_grant");
         }
+        // And loosening it again brings nothing back: what came too late left no grant behind.
+        set_policy(&server, json!({})).await.expect(200);
+        for number in 0..4 {
+            assert_eq!(server.grants(&format!("person-{round}-{number}")).await, Vec::<Value>::new());
+        }
     }
+}
+
+/// What the client is told, and why, by the resource.
+fn denial(request: &Value) -> (&str, &str, &str) {
+    let told = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+    assert_eq!(told(&request["next"]), "redirect", "{request}");
+    (text(request, "state"), text(&request["error"], "code"), text(request, "denied_because"))
+}
+
+#[tokio::test]
+async fn a_client_that_may_not_work_in_the_organization_is_denied_as_soon_as_the_person_is_known() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    set_policy(&server, json!({"third_party": {"mode": "restricted", "clients": ["client_other"]}})).await.expect(200);
+    let request = in_acme(&server, &client, "ana").start_without_subject().await.expect(201);
+    assert_eq!((&request["next"], &request["organization"]), (&json!("login"), &Value::Null));
+    let attested = server.attest(text(&request, "id"), &json!({"subject": member(&server, "ana", "acme")})).await.expect(200);
+    assert_eq!(denial(&attested), ("completed", "access_denied", "client_not_allowed"));
+    assert_eq!(attested["organization"], json!({"id": "acme", "allowed": false, "reasons": ["client_not_allowed"]}));
+    assert!(text(&attested, "redirect_to").contains("error=access_denied"));
+    set_policy(&server, no_third_party()).await.expect(200);
+    let at_once = in_acme(&server, &client, "ana").start().await;
+    assert_eq!(denial(&at_once), ("completed", "access_denied", "client_type_not_allowed"));
+    let silent = in_acme(&server, &client, "ana").with("prompt", "none").start().await;
+    assert_eq!(denial(&silent), ("completed", "access_denied", "client_type_not_allowed"));
+    // Elsewhere, and without an organization, it is nobody's business.
+    for elsewhere in [member(&server, "ana", "umbrella"), json!({"id": "ana", "auth_time": server.now().as_seconds()})] {
+        let request = Authorization::of(&server, &client, "openid").subject(elsewhere).start().await;
+        assert_eq!((&request["next"], &request["organization"]["allowed"]), (&json!("consent"), &json!(true)));
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_an_organization_works_there_and_nowhere_else() {
+    let server = TestServer::start().await;
+    let client = server.client_with(json!({"organization_id": "acme"})).await;
+    let tokens = in_acme(&server, &client, "ana").tokens().await;
+    assert!(server.is_active(text(&tokens, "access_token")).await);
+    for (organization, elsewhere) in [
+        (json!("umbrella"), member(&server, "ana", "umbrella")),
+        (Value::Null, json!({"id": "ana", "auth_time": server.now().as_seconds()})),
+    ] {
+        let request = Authorization::of(&server, &client, "openid").subject(elsewhere).start().await;
+        assert_eq!(denial(&request), ("completed", "access_denied", "client_of_another_organization"));
+        let expected = json!({"id": organization, "allowed": false, "reasons": ["client_of_another_organization"]});
+        assert_eq!(request["organization"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_allowed_by_the_host_that_is_its_own() {
+    let server = TestServer::start().await;
+    let own = server.client_with(json!({"redirect_uris": ["https://chat.example.com/callback"]})).await;
+    let posing = server.client_with(json!({"redirect_uris": ["https://chat.example.com/callback", "http://127.0.0.1/callback"]})).await;
+    set_policy(&server, json!({"third_party": {"mode": "restricted", "hosts": ["chat.example.com"]}})).await.expect(200);
+    assert_eq!(in_acme(&server, &own, "ana").start().await["next"], "consent");
+    assert_eq!(denial(&in_acme(&server, &posing, "ana").start().await), ("completed", "access_denied", "client_not_allowed"));
+}
+
+#[tokio::test]
+async fn a_policy_that_was_tightened_while_the_page_was_open_denies_the_approval() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    let request = in_acme(&server, &client, "ana").start().await;
+    assert_eq!(request["next"], "consent");
+    set_policy(&server, no_third_party()).await.expect(200);
+    let answer = server.decide(text(&request, "id"), &json!({"decision": "approve"})).await;
+    let told = answer.expect_problem(409, "conflict")["authorization_request"].clone();
+    assert_eq!(denial(&told), ("completed", "access_denied", "client_type_not_allowed"));
+    assert_eq!(server.grants("ana").await, Vec::<Value>::new());
+}
+
+/// The approval was recorded, and then everything stopped.
+async fn approved_and_interrupted(server: &TestServer, client: &Value) -> String {
+    let request = in_acme(server, client, "ana").start().await;
+    server.store.allow_appends(Some(1));
+    let interrupted = server.decide(text(&request, "id"), &json!({"decision": "approve"})).await;
+    assert_eq!(interrupted.status, 503);
+    server.store.allow_appends(None);
+    text(&request, "id").to_owned()
+}
+
+#[tokio::test]
+async fn an_approval_from_before_a_tightening_is_withdrawn_when_it_is_taken_up_again() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    let id = approved_and_interrupted(&server, &client).await;
+    set_policy(&server, no_third_party()).await.expect(200);
+    let request = server.read(&id).await.expect(200);
+    assert_eq!(denial(&request), ("completed", "access_denied", "client_type_not_allowed"));
+    set_policy(&server, json!({})).await.expect(200);
+    assert_eq!(denial(&server.read(&id).await.expect(200)), ("completed", "access_denied", "client_type_not_allowed"));
+    assert_eq!(server.grants("ana").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn an_approval_from_before_a_disconnection_opens_nothing_after_it() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    let id = approved_and_interrupted(&server, &client).await;
+    server.advance(1);
+    disconnect(&server, &client).await.expect(204);
+    let request = server.read(&id).await.expect(200);
+    assert_eq!(denial(&request), ("completed", "access_denied", "client_disconnected"));
+    assert_eq!(server.grants("ana").await, Vec::<Value>::new());
 }

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use grantlog_api::{
     app::{EdgeSettings, Inner},
     endpoints,
@@ -171,6 +172,13 @@ impl TestServer {
         self.clock.advance(Seconds(seconds));
     }
 
+    /// Everything in the log: the name of each event, and its payload.
+    pub async fn recorded(&self) -> Vec<(String, Value)> {
+        let events: Vec<_> = self.store.read_all(None).try_collect().await.expect("the log is in memory");
+        let payload = |data: &str| serde_json::from_str(data).expect("a payload is JSON");
+        events.iter().map(|recorded| (recorded.event.kind.clone(), payload(&recorded.event.data))).collect()
+    }
+
     /// Stops following the log.
     pub async fn shutdown(self) {
         self.runner.shutdown().await;
@@ -237,6 +245,7 @@ fn settings() -> Settings {
         id_token_lifetime: Seconds(3_600),
         acr_values_supported: Arc::from(["urn:example:silver".to_owned(), "urn:example:gold".to_owned()]),
         remember_offline_access: false,
+        consent_lifetime: None,
         on_role_change: RoleChangeEffect::Narrow,
         registration: RegistrationSettings::default(),
         key_publication_lead: Seconds(3_600),

@@ -56,6 +56,9 @@ pub struct Client {
     registered_at: String,
     /// How it came to be registered.
     registration: Registration,
+    /// SHA-256 of the metadata document that it is read from, 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_sha256: Option<String>,
     /// Whether an administrator vouches for it. Administrators vouch for what they register themselves.
     verified: bool,
     /// Until when it may go unused (RFC 3339, UTC); then it lapses. Absent when it may do so for ever.
@@ -77,6 +80,8 @@ pub enum ClientState {
     Active,
     /// Nothing is issued to it and nothing of its is valid.
     Suspended,
+    /// Its metadata document is gone: nothing is issued to it and nothing of its is valid, until it is back.
+    Withdrawn,
 }
 
 /// A page of clients.
@@ -105,6 +110,7 @@ impl Client {
             secret_rotation_underway: false,
             registered_at: registered.registered_at.to_rfc3339(),
             registration: Registration::Administrator,
+            document_sha256: None,
             verified: true,
             lease_until: None,
             used: None,
@@ -116,10 +122,15 @@ impl Client {
         Self {
             client_id: view.client_id.to_string(),
             client_secret: None,
-            state: if view.suspended { ClientState::Suspended } else { ClientState::Active },
+            state: match (view.suspended, view.standing.is_withdrawn()) {
+                (true, _) => ClientState::Suspended,
+                (false, true) => ClientState::Withdrawn,
+                (false, false) => ClientState::Active,
+            },
             secret_rotation_underway: view.has_next_secret,
             registered_at: view.registered_at.to_rfc3339(),
             registration: view.standing.registration(),
+            document_sha256: view.document_sha256.clone(),
             verified: view.standing.is_verified(),
             lease_until: view.standing.lease_until().map(Timestamp::to_rfc3339),
             used: view.standing.lease_until().map(|_| view.standing.is_used()),

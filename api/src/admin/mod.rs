@@ -1,11 +1,12 @@
 //! What administrators do: clients, initial access tokens, resource servers, trusted issuers, API keys, signing keys,
-//! organizations, subjects, grants.
+//! organizations, subjects, grants, the policy.
 
 pub mod api_keys;
 pub mod clients;
 pub mod grants;
 pub mod initial_access_tokens;
 pub mod organizations;
+pub mod policy;
 pub mod resource_servers;
 pub mod signing_keys;
 pub mod subjects;

@@ -31,7 +31,8 @@ pub const DECISION: &str = "/v1/authorization-requests/{id}/decision";
 pub struct DecideAuthorizationRequest {
     /// Yes or no.
     pub decision: Verdict,
-    /// To which of the scopes they said yes; absent: to all that were asked for.
+    /// To which of the scopes they said yes: never one that is not grantable, and every one that is required; absent: to
+    /// all that are grantable.
     #[serde(default)]
     #[schema(example = json!(["openid", "email"]))]
     pub scopes: Option<Vec<String>>,

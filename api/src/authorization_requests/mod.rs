@@ -13,6 +13,7 @@ use grantlog_core::{
         authorize::{AuthorizationView, AuthorizeRefusal},
     },
     domain::{AuthorizationId, api_key::Role, authorization::AuthorizationRefusal},
+    protocol::Scope,
 };
 
 use crate::{
@@ -56,6 +57,13 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
         AuthorizationRefusal::ScopeNotRequested | AuthorizationRefusal::NothingApproved => {
             Problem::invalid_field("scopes", refusal.to_string())
         }
+        AuthorizationRefusal::NotGrantable(scope) => {
+            let detail = format!("The person can't grant {scope}; `scopes` of the request says why.");
+            named(ProblemCode::ScopeNotGrantable, detail, &scope)
+        }
+        AuthorizationRefusal::RequiredMissing(scope) => {
+            named(ProblemCode::RequiredScopeMissing, format!("The client is of no use without {scope}."), &scope)
+        }
         AuthorizationRefusal::InvalidAuthTime => Problem::invalid_field("subject.auth_time", refusal.to_string()),
         // The page is never stranded: the conflict carries the request as it stands.
         refusal => {
@@ -68,6 +76,12 @@ async fn refused(app: &App, context: &Context, id: Option<AuthorizationId>, erro
             }
         }
     }
+}
+
+/// A problem of some scopes of a decision, with their names.
+fn named(code: ProblemCode, detail: String, scope: &Scope) -> Problem {
+    let names: Vec<_> = scope.iter().map(ToString::to_string).collect();
+    Problem::new(code, detail).field("scopes").member("scopes", names)
 }
 
 fn resource_value(app: &App, view: &AuthorizationView) -> serde_json::Value {

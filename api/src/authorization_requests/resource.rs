@@ -6,10 +6,12 @@ use grantlog_core::{
     app::authorize::{Answer, AuthorizationView, RejectedRequest},
     domain::{
         AuthorizationId, ResourceServerId, Timestamp,
-        authorization::{AuthorizationState, ConsentReason, Next, Prompt, ResponseMode},
+        authorization::{AuthorizationState, ConsentReason, Decision, DenialCause, Next, Prompt, ResponseMode, ScopeVerdict},
         client::Registration,
+        organization::OrganizationReason,
+        policy::Obstacle,
     },
-    protocol::{ClientType, Scope},
+    protocol::ClientType,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,10 +40,18 @@ pub struct AuthorizationRequest {
     pub hints: Hints,
     /// The person that was attested.
     pub subject: Option<AttestedSubject>,
+    /// Where they act, and whether the client may work there; null while the person is unknown.
+    pub organization: Option<ActedIn>,
     /// Whether consent has to be asked; null while the person is unknown.
     pub consent_required: Option<bool>,
     /// Why consent has to be asked.
     pub consent_reason: Option<ConsentReason>,
+    /// Why the request ended by itself in `access_denied`; null when it did not.
+    pub denied_because: Option<DenialCause>,
+    /// The version of the policy that all this is by; 0: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3)]
+    pub policy_version: Option<u32>,
     /// Where to send the browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_to: Option<String>,
@@ -104,6 +114,10 @@ pub struct Client {
     pub client_type: ClientType,
     /// Whether it can't keep a secret.
     pub public: bool,
+    /// The host of its id, when the id is the URL of its metadata document; show it beside the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "app.example.com")]
+    pub client_id_host: Option<String>,
     /// How it was registered.
     pub registration: Registration,
     /// Whether an administrator vouches for it.
@@ -119,12 +133,14 @@ pub struct RequestedScope {
     /// What it means for the person.
     #[schema(example = "See your e-mail address")]
     pub description: String,
-    /// Whether this person can grant it.
+    /// Whether this person can grant it; while nobody is attested: whether nothing stands against it.
     pub grantable: bool,
-    /// Whether they agreed to it before.
+    /// Whether they agreed to it before, and that still holds.
     pub already_granted: bool,
+    /// Whether the client is of no use without it: an approval has to have it.
+    pub required: bool,
     /// Why it can't be granted.
-    pub reason: Option<String>,
+    pub reason: Option<Obstacle>,
 }
 
 /// One resource server that tokens are asked for.
@@ -164,6 +180,18 @@ pub struct AttestedSubject {
     pub id: String,
 }
 
+/// Where a person acts, and whether the client may work there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActedIn {
+    /// The application's id of the organization; null: none.
+    #[schema(example = "acme")]
+    pub id: Option<String>,
+    /// Whether the client may work there.
+    pub allowed: bool,
+    /// Why it may not.
+    pub reasons: Vec<OrganizationReason>,
+}
+
 /// A form to post to the client.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FormPost {
@@ -181,6 +209,10 @@ pub struct RequestError {
     pub code: String,
     /// In words.
     pub description: String,
+    /// Why, where programs are to tell it from other reasons of this code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "metadata_document_unreachable")]
+    pub reason: Option<&'static str>,
 }
 
 impl AuthorizationRequest {
@@ -195,6 +227,7 @@ impl AuthorizationRequest {
             expired.then(|| RequestError {
                 code: "expired".to_owned(),
                 description: "The request was not decided in time. Start again at the application that sent you here.".to_owned(),
+                reason: None,
             })
         });
         Self {
@@ -208,7 +241,7 @@ impl AuthorizationRequest {
             next: view.next,
             client: parameters
                 .map(|parameters| Client::of(parameters.client_id.as_str(), view, parameters.redirect_uri.host_for_display())),
-            scopes: parameters.map(|parameters| requested_scopes(app, &parameters.scope, &view.agreed)).unwrap_or_default(),
+            scopes: view.judgement.scopes.iter().map(|verdict| requested_scope(app, view, verdict)).collect(),
             resources: parameters.map(|parameters| requested_resources(app, &parameters.resources)).unwrap_or_default(),
             hints: parameters
                 .map(|parameters| Hints {
@@ -221,8 +254,18 @@ impl AuthorizationRequest {
                 })
                 .unwrap_or_default(),
             subject: view.subject.as_ref().map(|id| AttestedSubject { id: id.to_string() }),
+            organization: authorization.attested().map(|attested| ActedIn {
+                id: attested.organization_id.as_ref().map(|id| id.0.to_string()),
+                allowed: view.organization_reasons.is_empty(),
+                reasons: view.organization_reasons.clone(),
+            }),
             consent_required: view.consent.map(|reason| reason.is_some()),
             consent_reason: view.consent.flatten(),
+            denied_because: match authorization.decision() {
+                Some(Decision::Denied { cause, .. }) => *cause,
+                Some(Decision::Approved { .. }) | None => None,
+            },
+            policy_version: Some(view.policy.version()),
             redirect_to,
             form_post,
             restart_url: if expired { view.client.client_uri.clone() } else { None },
@@ -246,12 +289,19 @@ impl AuthorizationRequest {
             resources: Vec::new(),
             hints: Hints::default(),
             subject: None,
+            organization: None,
             consent_required: None,
             consent_reason: None,
+            denied_because: None,
+            policy_version: None,
             redirect_to,
             form_post,
             restart_url: None,
-            error: Some(RequestError { code: rejected.code.to_owned(), description: rejected.description.clone() }),
+            error: Some(RequestError {
+                code: rejected.code.to_owned(),
+                description: rejected.description.clone(),
+                reason: rejected.reason,
+            }),
             created_at: None,
             expires_at: None,
         }
@@ -271,6 +321,7 @@ impl Client {
             tos_uri: metadata.tos_uri.clone(),
             client_type: metadata.client_type,
             public: metadata.is_public(),
+            client_id_host: view.client_id_host.clone(),
             registration: view.standing.registration(),
             verified: view.standing.is_verified(),
         }
@@ -294,7 +345,7 @@ fn form_of(answer: &Answer) -> FormPost {
 
 fn error_of(answer: &Answer) -> Option<RequestError> {
     let told = |name| answer.parameters.iter().find(|(told, _)| *told == name).map(|(_, value)| value.clone());
-    Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default() })
+    Some(RequestError { code: told("error")?, description: told("error_description").unwrap_or_default(), reason: None })
 }
 
 fn requested_resources(app: &App, resources: &[String]) -> Vec<RequestedResource> {
@@ -302,15 +353,14 @@ fn requested_resources(app: &App, resources: &[String]) -> Vec<RequestedResource
     resources.iter().map(|resource| RequestedResource { name: name(resource), resource: resource.clone() }).collect()
 }
 
-fn requested_scopes(app: &App, requested: &Scope, agreed: &Scope) -> Vec<RequestedScope> {
-    requested
-        .iter()
-        .map(|scope| RequestedScope {
-            scope: scope.to_string(),
-            description: app.edge.scopes.get(scope.as_str()).cloned().unwrap_or_else(|| scope.to_string()),
-            grantable: true,
-            already_granted: agreed.contains(scope.as_str()),
-            reason: None,
-        })
-        .collect()
+fn requested_scope(app: &App, view: &AuthorizationView, verdict: &ScopeVerdict) -> RequestedScope {
+    let ui_locales = view.authorization.parameters().and_then(|parameters| parameters.ui_locales.as_deref());
+    RequestedScope {
+        scope: verdict.scope.to_string(),
+        description: app.describe_scope(view.policy.policy(), verdict.scope.as_str(), ui_locales),
+        grantable: verdict.obstacle.is_none(),
+        already_granted: verdict.already_granted,
+        required: verdict.required,
+        reason: verdict.obstacle.clone(),
+    }
 }

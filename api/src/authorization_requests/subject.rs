@@ -113,10 +113,7 @@ impl Subject {
             return Err(Problem::invalid_field("subject.id", "It must not begin like the id of a client (`client_`)."));
         }
         for (field, values) in [("subject.amr", &self.amr), ("subject.roles", &self.roles)] {
-            if values.len() > 100 {
-                return Err(Problem::invalid_field(field, "It has more than 100 values."));
-            }
-            values.iter().try_for_each(|value| check_name(field, value))?;
+            check_names(field, values)?;
         }
         for (field, value) in [("subject.organization_id", &self.organization_id), ("subject.acr", &self.acr)] {
             value.iter().try_for_each(|value| check_name(field, value))?;
@@ -144,6 +141,14 @@ impl Subject {
             claims: self.claims,
         })
     }
+}
+
+/// At most a hundred names: roles, methods.
+pub(crate) fn check_names(field: &'static str, values: &[String]) -> Result<(), Problem> {
+    if values.len() > 100 {
+        return Err(Problem::invalid_field(field, "It has more than 100 values."));
+    }
+    values.iter().try_for_each(|value| check_name(field, value))
 }
 
 fn check_name(field: &'static str, value: &str) -> Result<(), Problem> {

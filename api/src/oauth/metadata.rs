@@ -67,6 +67,7 @@ pub struct Metadata {
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     authorization_response_iss_parameter_supported: bool,
+    client_id_metadata_document_supported: bool,
     /// The resource servers that are registered, by their identifiers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     protected_resources: Vec<String>,
@@ -91,7 +92,7 @@ impl Metadata {
                 .then(|| at(registration::PATH)),
             userinfo_endpoint: at(userinfo::PATH),
             jwks_uri: at(jwks::PATH),
-            scopes_supported: app.edge.scopes.keys().cloned().collect(),
+            scopes_supported: app.scopes().into_iter().collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query", "form_post"],
             grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
@@ -111,6 +112,7 @@ impl Metadata {
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             authorization_response_iss_parameter_supported: true,
+            client_id_metadata_document_supported: app.authority.settings.registration.metadata_documents,
             // RFC 9728 §4: so that clients can tell that both sides know of each other.
             protected_resources: app.live.resource_servers().iter().map(|server| server.settings.identifier.clone()).collect(),
             service_documentation: app.edge.service_documentation.clone(),

@@ -129,7 +129,8 @@ fn refused(error: UseCaseError<ManagementRefusal>) -> RegistrationFailure {
             | ClientRefusal::NotASecretClient
             | ClientRefusal::RotationUnderway
             | ClientRefusal::NoRotation
-            | ClientRefusal::RegisteredByOperator => not_the_clients(),
+            | ClientRefusal::RegisteredByOperator
+            | ClientRefusal::FromDocument => not_the_clients(),
         },
     }
 }

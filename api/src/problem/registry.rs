@@ -68,6 +68,12 @@ problem_codes! {
         "The header `Content-Type` is missing or names a type that this endpoint does not read. `detail` says which one it does.";
     InvalidMetadata "invalid_metadata" UNPROCESSABLE_ENTITY "What is to be registered is not acceptable"
         "What is registered about a client, a resource server or a trusted issuer must be consistent. The member `problems` lists every mistake, each with its `field`.";
+    InvalidPolicy "invalid_policy" UNPROCESSABLE_ENTITY "The policy is not acceptable"
+        "A policy must be sound as a whole. The member `problems` lists every mistake, each with its `path`, a `code` and what is wrong.";
+    ScopeNotGrantable "scope_not_grantable" UNPROCESSABLE_ENTITY "The person can't grant this"
+        "The decision names scopes that the person can't grant; the member `scopes` lists them. The authorization request says why, and is still to be decided.";
+    RequiredScopeMissing "required_scope_missing" UNPROCESSABLE_ENTITY "The client needs more"
+        "The decision leaves out scopes that the client is of no use without; the member `scopes` lists them. Grant them too, or deny.";
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key means another request"
         "The header `Idempotency-Key` has a key that the caller used for another operation or another body less than a day ago. A new request needs a new key.";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests"

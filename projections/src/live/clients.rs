@@ -30,6 +30,8 @@ pub struct ClientView {
     pub suspended: bool,
     /// Whether a second secret is good beside the first.
     pub has_next_secret: bool,
+    /// SHA-256 of its metadata document, 64 hexadecimal digits, if it is read from one.
+    pub document_sha256: Option<String>,
     /// How it came to be, and what became of it since.
     pub standing: Standing,
 }
@@ -78,7 +80,7 @@ impl Clients {
 
     /// Whether what it holds may be valid: it is registered and not suspended.
     pub(super) fn is_active(&self, client_id: &ClientId) -> bool {
-        self.get(client_id).is_some_and(|client| !client.suspended)
+        self.get(client_id).is_some_and(|client| !client.suspended && !client.standing.is_withdrawn())
     }
 
     /// The cursor is the position at which a page's last client was registered: clients that come or go meanwhile move
@@ -111,22 +113,31 @@ impl Clients {
         let mut standing = self.get(&client_id).map(|client| client.standing).unwrap_or_default();
         standing.evolve(&event);
         match event {
-            ClientEvent::Registered { metadata, .. } => self.register(client_id, metadata, standing, at),
+            ClientEvent::Registered { metadata, document_sha256, .. } => self.register(client_id, metadata, document_sha256, standing, at),
             ClientEvent::Updated { metadata } => self.change(&client_id, |client| client.metadata = metadata),
+            ClientEvent::DocumentChanged { metadata, document_sha256 } => self.change(&client_id, |client| {
+                client.metadata = metadata;
+                client.document_sha256 = Some(document_sha256);
+            }),
             ClientEvent::SecretRotationStarted { secret: _ } => self.change(&client_id, |client| client.has_next_secret = true),
             ClientEvent::SecretRotationCompleted {} | ClientEvent::SecretRotationCancelled {} => {
                 self.change(&client_id, |client| client.has_next_secret = false);
             }
             ClientEvent::Suspended {} => self.change(&client_id, |client| client.suspended = true),
             ClientEvent::Resumed {} => self.change(&client_id, |client| client.suspended = false),
-            ClientEvent::Used {} | ClientEvent::LeaseExtended { .. } | ClientEvent::Verified {} | ClientEvent::VerificationWithdrawn {} => {
+            ClientEvent::Withdrawn {}
+            | ClientEvent::Reinstated {}
+            | ClientEvent::Used {}
+            | ClientEvent::LeaseExtended { .. }
+            | ClientEvent::Verified {}
+            | ClientEvent::VerificationWithdrawn {} => {
                 self.change(&client_id, |client| client.standing = standing);
             }
             ClientEvent::Deleted {} => self.remove(&client_id),
         }
     }
 
-    fn register(&mut self, client_id: ClientId, metadata: ClientMetadata, standing: Standing, at: Moment) {
+    fn register(&mut self, client_id: ClientId, metadata: ClientMetadata, document_sha256: Option<String>, standing: Standing, at: Moment) {
         self.remove(&client_id);
         self.by_position.insert(at.position, client_id.clone());
         let client = ClientView {
@@ -136,6 +147,7 @@ impl Clients {
             registered_position: at.position,
             suspended: false,
             has_next_secret: false,
+            document_sha256,
             standing,
         };
         self.by_id.insert(client_id, Arc::new(client));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -225,6 +226,12 @@ impl Grants {
         self.by_id.get(&grant_id)
     }
 
+    /// Those that follow this one, oldest first: ids are ordered by time.
+    pub(super) fn after(&self, after: Option<GrantId>) -> impl Iterator<Item = &Arc<GrantView>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_id.range((from, Bound::Unbounded)).map(|(_, grant)| grant)
+    }
+
     /// Those of a subject, oldest first: ids are ordered by time.
     pub(super) fn of_subject(&self, subject: SubjectId) -> impl Iterator<Item = &Arc<GrantView>> {
         self.by_subject.get(&subject).into_iter().flatten().filter_map(|&grant_id| self.get(grant_id))
@@ -242,7 +249,7 @@ impl Grants {
             GrantEvent::Opened { subject, client_id, organization_id } => {
                 self.open(grant_id, subject, &client_id, organization_id, around);
             }
-            GrantEvent::Consented { authorization_id: _, scope, reason: _, shown: _ } => {
+            GrantEvent::Consented { authorization_id: _, scope, reason: _, shown: _, basis: _ } => {
                 self.change(grant_id, |grant| grant.consent(&scope, time, around.pool));
             }
             GrantEvent::CodeIssued { authorization_id, binding, expires_at } => {

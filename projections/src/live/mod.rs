@@ -11,6 +11,7 @@ mod grants;
 mod initial_access_tokens;
 mod machine_tokens;
 mod organizations;
+mod policy;
 mod pool;
 mod resource_servers;
 mod signing_keys;
@@ -38,6 +39,7 @@ use grantlog_core::{
     domain::{
         ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp, TrustedIssuerId,
         grant::{FamilyNumber, Generation},
+        policy::PublishedPolicy,
     },
     keys::{KeyDirectory, SigningKeyEntry},
     protocol::Scope,
@@ -150,6 +152,17 @@ impl Live {
     /// A grant; None when there is none or it is revoked.
     pub fn grant(&self, grant_id: GrantId) -> Option<Arc<GrantView>> {
         self.read().grants.get(grant_id).cloned()
+    }
+
+    /// At most `limit` grants that follow this one, oldest first: a way through all of them that never holds the lock for
+    /// long.
+    pub fn grants_after(&self, after: Option<GrantId>, limit: usize) -> Vec<Arc<GrantView>> {
+        self.read().grants.after(after).take(limit).cloned().collect()
+    }
+
+    /// The policy in force; an empty one of version 0 before one is published.
+    pub fn policy(&self) -> Arc<PublishedPolicy> {
+        self.read().policy.current()
     }
 
     /// The grants of a subject, oldest first.

@@ -21,6 +21,7 @@ use super::{
     initial_access_tokens::InitialAccessTokens,
     machine_tokens::MachineTokens,
     organizations::Organizations,
+    policy::PolicyModel,
     pool::Pool,
     resource_servers::ResourceServers,
     signing_keys::SigningKeys,
@@ -61,6 +62,7 @@ impl Content {
             StreamKind::Client
             | StreamKind::InitialAccessToken
             | StreamKind::Grant
+            | StreamKind::Policy
             | StreamKind::MachineToken
             | StreamKind::SigningKey
             | StreamKind::ApiKey
@@ -103,6 +105,7 @@ pub struct State {
     pub(super) clients: Clients,
     pub(super) initial_access_tokens: InitialAccessTokens,
     pub(super) grants: Grants,
+    pub(super) policy: PolicyModel,
     pub(super) organizations: Organizations,
     pub(super) subjects: Subjects,
     pub(super) machine_tokens: MachineTokens,
@@ -167,6 +170,7 @@ impl State {
                 let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }
+            Event::Policy(event) => self.policy.apply(&event, at.time),
             Event::MachineToken(event) => {
                 let Ok(id) = stream.key().parse::<MachineTokenId>() else { return self.unreadable += 1 };
                 self.machine_tokens.apply(id, event, at.time, &self.clients, &mut self.pool);
@@ -213,6 +217,7 @@ impl State {
                 self.grants.remove_client(&client_id);
             }
             StreamKind::Grant => drop(key.parse().map(|grant_id| self.grants.remove(grant_id))),
+            StreamKind::Policy => self.policy.remove(),
             StreamKind::MachineToken => drop(key.parse().map(|id| self.machine_tokens.revoke(id, time))),
             StreamKind::SigningKey => self.signing_keys.remove(key),
             StreamKind::ApiKey => drop(key.parse().map(|id| self.api_keys.remove(id))),

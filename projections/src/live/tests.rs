@@ -5,6 +5,7 @@ use grantlog_core::{
     domain::{
         ApiKeyId, InitialAccessTokenId, OrganizationId, StreamId, StreamKind,
         api_key::ApiKeyEvent,
+        authorization::Basis,
         client::{ClientEvent, Registration},
         grant::{GrantEvent, RevocationReason, TokenNumber},
         initial_access_token::InitialAccessTokenEvent,
@@ -173,6 +174,7 @@ fn consents_add_up() {
         scope: scope("email"),
         reason: None,
         shown: None,
+        basis: Basis::default(),
     };
     let live = live(one(Jwt).at(after(5), &grant(1).stream(), more));
     let found = live.find_grant(subject(1), &client(1), Some(&OrganizationId("acme".into()))).unwrap();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Shown};
+use super::{Authentication, AuthorizationParameters, Basis, ConsentReason, DenialCause, DenialError, Shown};
 use crate::{
     domain::{GrantId, OrganizationId, Sealed, SubjectId, Timestamp},
     protocol::Scope,
@@ -27,6 +27,15 @@ impl AttestedSubject {
         (&self.subject, &self.organization_id, &self.authentication, &self.roles)
             == (&other.subject, &other.organization_id, &other.authentication, &other.roles)
     }
+}
+
+/// Between what an approval must lie, by what is known when it is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// All that the person can grant of what was asked.
+    pub grantable: Scope,
+    /// What the client needs at least of what was asked.
+    pub required: Scope,
 }
 
 /// What can be asked of an authorization request.
@@ -56,12 +65,16 @@ pub enum AuthorizationCommand {
     },
     /// The person agreed, or need not be asked.
     Approve {
-        /// What is granted.
-        scope: Scope,
+        /// What is granted; None: all that can be.
+        scope: Option<Scope>,
+        /// How much can be granted, and what must be.
+        bounds: Bounds,
         /// Why the person was asked; absent when they were not.
         consent_reason: Option<ConsentReason>,
         /// What they saw.
         shown: Option<Shown>,
+        /// What this rests on.
+        basis: Basis,
         /// SHA-256 of what the browser's session holds, base64url.
         browser_binding: Option<String>,
         /// The authentication context classes that the application can bring about.
@@ -71,8 +84,15 @@ pub enum AuthorizationCommand {
     Deny {
         /// What the client is told.
         error: DenialError,
+        /// What made the request end by itself; None when somebody ended it.
+        cause: Option<DenialCause>,
         /// SHA-256 of what the browser's session holds, base64url.
         browser_binding: Option<String>,
+    },
+    /// End without a grant after all: what was approved may not be granted any more.
+    Withdraw {
+        /// Why.
+        cause: DenialCause,
     },
     /// Take note that the code was issued.
     Complete {

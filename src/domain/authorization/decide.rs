@@ -1,6 +1,7 @@
 use super::{
-    AttestedSubject, Authorization, AuthorizationCommand, AuthorizationEvent, ConsentReason, Decision, DenialError, Next, Prompt, Shown,
+    AttestedSubject, Authorization, AuthorizationCommand, AuthorizationEvent, Bounds, Decision, DenialCause, DenialError, Next, Prompt,
     interaction::{answers_too_early, shortcoming, silent_error},
+    judgement::is_nothing,
     state::{Attestation, Request},
 };
 use crate::{
@@ -16,7 +17,7 @@ const CLOCK_SKEW_SECONDS: i64 = 60;
 pub struct AuthorizationDecider;
 
 /// Why something may not happen to an authorization request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorizationRefusal {
     /// The id is taken.
     #[error("the authorization request exists already")]
@@ -51,6 +52,12 @@ pub enum AuthorizationRefusal {
     /// Nothing of what was asked for: that is a denial.
     #[error("nothing of the requested scope is approved")]
     NothingApproved,
+    /// More than the person can grant.
+    #[error("the person can't grant: {0}")]
+    NotGrantable(Scope),
+    /// Less than the client needs.
+    #[error("the client is of no use without: {0}")]
+    RequiredMissing(Scope),
     /// There is nothing to complete.
     #[error("the authorization request is not approved")]
     NotApproved,
@@ -61,7 +68,7 @@ pub enum AuthorizationRefusal {
 
 use AuthorizationRefusal::{
     AlreadyExists, AnotherBrowser, CompletedUnderAnotherGrant, Decided, DecidedDifferently, Expired, Insufficient, InvalidAuthTime,
-    NoSubject, NotApproved, NotFound, NothingApproved, ScopeNotRequested,
+    NoSubject, NotApproved, NotFound, NotGrantable, NothingApproved, RequiredMissing, ScopeNotRequested,
 };
 
 impl Decider for AuthorizationDecider {
@@ -87,18 +94,21 @@ impl Decider for AuthorizationDecider {
                 let request = request_of(authorization, browser_binding.as_deref())?;
                 attest(authorization, request, attested.as_ref(), *at_creation, acr_values_supported, now)
             }
-            AuthorizationCommand::Approve { scope, consent_reason, shown, browser_binding, acr_values_supported } => {
+            AuthorizationCommand::Approve { scope, bounds, consent_reason, shown, basis, browser_binding, acr_values_supported } => {
                 let request = request_of(authorization, browser_binding.as_deref())?;
-                if is_approved_before(authorization, scope, now)? {
+                if is_approved_before(authorization, scope.as_ref(), now)? {
                     return Ok(vec![]);
                 }
                 suffices(authorization, request, acr_values_supported)?;
-                approve(request, scope, *consent_reason, shown.as_ref())
+                let scope = approved(request, scope.as_ref(), bounds)?.clone();
+                let (shown, basis) = (shown.clone(), basis.clone());
+                Ok(vec![AuthorizationEvent::Approved { scope, consent_reason: *consent_reason, shown, basis }])
             }
-            AuthorizationCommand::Deny { error, browser_binding } => {
+            AuthorizationCommand::Deny { error, cause, browser_binding } => {
                 request_of(authorization, browser_binding.as_deref())?;
-                deny(authorization, *error, now)
+                deny(authorization, *error, *cause, now)
             }
+            AuthorizationCommand::Withdraw { cause } => withdraw(authorization, *cause),
             AuthorizationCommand::Complete { grant_id } => complete(authorization, *grant_id),
         }
     }
@@ -141,7 +151,7 @@ fn attest(
     if request.parameters.prompt.contains(&Prompt::None) {
         let attestation = recorded.map(|attested| Attestation { attested: attested.clone(), since: now });
         let error = shortcoming(request, attestation.as_ref(), acr_values_supported).and_then(silent_error);
-        events.extend(error.map(|error| AuthorizationEvent::Denied { error }));
+        events.extend(error.map(|error| AuthorizationEvent::Denied { error, cause: None }));
     }
     Ok(events)
 }
@@ -168,11 +178,11 @@ fn subject_attested(attested: &AttestedSubject) -> AuthorizationEvent {
     }
 }
 
-/// Whether this very scope was approved before. Why and with which page is evidence of the first time; the answer to
-/// the client is the same.
-fn is_approved_before(authorization: &Authorization, scope: &Scope, now: Timestamp) -> Result<bool, AuthorizationRefusal> {
+/// Whether this very scope was approved before; who names none agrees with what was. Why and with which page is evidence
+/// of the first time; the answer to the client is the same.
+fn is_approved_before(authorization: &Authorization, scope: Option<&Scope>, now: Timestamp) -> Result<bool, AuthorizationRefusal> {
     match authorization.decision() {
-        Some(Decision::Approved { scope: approved, .. }) if approved == scope => Ok(true),
+        Some(Decision::Approved { scope: approved, .. }) if scope.is_none_or(|scope| approved == scope) => Ok(true),
         Some(Decision::Approved { .. } | Decision::Denied { .. }) => Err(DecidedDifferently),
         None if authorization.is_expired(now) => Err(Expired),
         None => Ok(false),
@@ -184,29 +194,47 @@ fn suffices(authorization: &Authorization, request: &Request, acr_values_support
     shortcoming(request, Some(attestation), acr_values_supported).map_or(Ok(()), |next| Err(Insufficient(next)))
 }
 
-fn approve(
-    request: &Request,
-    scope: &Scope,
-    consent_reason: Option<ConsentReason>,
-    shown: Option<&Shown>,
-) -> Result<Vec<AuthorizationEvent>, AuthorizationRefusal> {
+/// What is granted, if it may be.
+fn approved<'a>(request: &Request, scope: Option<&'a Scope>, bounds: &'a Bounds) -> Result<&'a Scope, AuthorizationRefusal> {
     let requested = &request.parameters.scope;
+    let scope = scope.unwrap_or(&bounds.grantable);
     // RFC 6749 §3.3: the person may grant less than was asked; nobody may grant more.
     if !scope.is_subset(requested) {
         return Err(ScopeNotRequested);
     }
-    if scope.is_empty() && !requested.is_empty() {
+    if is_nothing(scope, requested) {
         return Err(NothingApproved);
     }
-    Ok(vec![AuthorizationEvent::Approved { scope: scope.clone(), consent_reason, shown: shown.cloned() }])
+    let (beyond, missing) = (scope.difference(&bounds.grantable), bounds.required.difference(scope));
+    if !beyond.is_empty() {
+        return Err(NotGrantable(beyond));
+    }
+    if missing.is_empty() { Ok(scope) } else { Err(RequiredMissing(missing)) }
 }
 
-fn deny(authorization: &Authorization, error: DenialError, now: Timestamp) -> Result<Vec<AuthorizationEvent>, AuthorizationRefusal> {
+fn deny(
+    authorization: &Authorization,
+    error: DenialError,
+    cause: Option<DenialCause>,
+    now: Timestamp,
+) -> Result<Vec<AuthorizationEvent>, AuthorizationRefusal> {
     match authorization.decision() {
-        Some(Decision::Denied { error: before }) if *before == error => Ok(vec![]),
+        Some(Decision::Denied { error: before, .. }) if *before == error => Ok(vec![]),
         Some(Decision::Denied { .. } | Decision::Approved { .. }) => Err(DecidedDifferently),
         None if authorization.is_expired(now) => Err(Expired),
-        None => Ok(vec![AuthorizationEvent::Denied { error }]),
+        None => Ok(vec![AuthorizationEvent::Denied { error, cause }]),
+    }
+}
+
+/// An approval that led to no code yet can be taken back; one that did is ended with its grant.
+fn withdraw(authorization: &Authorization, cause: DenialCause) -> Result<Vec<AuthorizationEvent>, AuthorizationRefusal> {
+    match (authorization.decision(), authorization.grant_id()) {
+        (Some(Decision::Approved { .. }), None) => {
+            Ok(vec![AuthorizationEvent::Denied { error: DenialError::AccessDenied, cause: Some(cause) }])
+        }
+        (Some(Decision::Denied { .. }), _) => Ok(vec![]),
+        (None, _) => Err(NotApproved),
+        (Some(Decision::Approved { .. }), Some(_)) => Err(Decided),
     }
 }
 

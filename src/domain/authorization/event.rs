@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp},
+    domain::{ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, organization::OrganizationReason},
     protocol::{CodeChallenge, RedirectUri, Scope},
 };
 
@@ -124,6 +124,54 @@ pub enum ConsentReason {
     PromptConsent,
     /// Access while the person is away is asked for.
     OfflineAccess,
+    /// What was agreed before was revoked.
+    Revoked,
+    /// What was agreed before is too long ago.
+    ConsentExpired,
+    /// What people see of the client, or where it has codes sent, is not what was agreed to.
+    ClientChanged,
+}
+
+/// What a decision rested on, for the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The version of the policy; 0: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<u32>,
+    /// SHA-256 of the client's material metadata, hexadecimal (`ClientMetadata::material_sha256`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_sha256: Option<String>,
+}
+
+/// Why a request was denied without anybody being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DenialCause {
+    /// The person can grant nothing of what was asked.
+    NothingGrantable,
+    /// The person can't grant what the client needs at least.
+    RequiredScopeNotGrantable,
+    /// The client belongs to an organization, and the person acts in another one or in none.
+    ClientOfAnotherOrganization,
+    /// The organization allows some clients of this type, and not this one.
+    ClientNotAllowed,
+    /// The organization allows no client of this type.
+    ClientTypeNotAllowed,
+    /// The organization disconnected the client after the person had agreed.
+    ClientDisconnected,
+    /// The person left the organization after they had been attested.
+    NotAMember,
+}
+
+impl From<OrganizationReason> for DenialCause {
+    fn from(reason: OrganizationReason) -> Self {
+        match reason {
+            OrganizationReason::ClientOfAnotherOrganization => Self::ClientOfAnotherOrganization,
+            OrganizationReason::ClientNotAllowed => Self::ClientNotAllowed,
+            OrganizationReason::ClientTypeNotAllowed => Self::ClientTypeNotAllowed,
+        }
+    }
 }
 
 /// What happens to an authorization request.
@@ -173,6 +221,9 @@ pub enum AuthorizationEvent {
         /// What they saw.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shown: Option<Shown>,
+        /// What it rested on.
+        #[serde(flatten)]
+        basis: Basis,
     },
     /// The code was issued under this grant: the answer is complete.
     #[serde(rename = "authorization.completed")]
@@ -185,6 +236,9 @@ pub enum AuthorizationEvent {
     Denied {
         /// Why.
         error: DenialError,
+        /// What made it end by itself; absent when somebody ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<DenialCause>,
     },
 }
 

@@ -1,6 +1,6 @@
 use aws_lc_rs::constant_time;
 
-use super::{AttestedSubject, AuthorizationEvent, AuthorizationParameters, ConsentReason, DenialError, Shown};
+use super::{AttestedSubject, AuthorizationEvent, AuthorizationParameters, Basis, ConsentReason, DenialCause, DenialError, Shown};
 use crate::{
     domain::{GrantId, Timestamp},
     protocol::Scope,
@@ -12,6 +12,7 @@ pub struct Authorization {
     request: Option<Request>,
     attestation: Option<Attestation>,
     decision: Option<Decision>,
+    decided_at: Option<Timestamp>,
     grant_id: Option<GrantId>,
 }
 
@@ -43,11 +44,15 @@ pub enum Decision {
         consent_reason: Option<ConsentReason>,
         /// What they saw.
         shown: Option<Shown>,
+        /// What it rested on.
+        basis: Basis,
     },
     /// It ended without a grant.
     Denied {
         /// What the client is told.
         error: DenialError,
+        /// What made it end by itself; None when somebody ended it.
+        cause: Option<DenialCause>,
     },
 }
 
@@ -101,6 +106,11 @@ impl Authorization {
         self.decision.as_ref()
     }
 
+    /// When it was decided.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        self.decided_at
+    }
+
     /// The grant under which the code was issued.
     pub fn grant_id(&self) -> Option<GrantId> {
         self.grant_id
@@ -146,12 +156,16 @@ impl Authorization {
                 let since = self.attestation.as_ref().and_then(|before| before.vouches_for(&attested)).unwrap_or(at);
                 self.attestation = Some(Attestation { attested, since });
             }
-            AuthorizationEvent::Approved { scope, consent_reason, shown } => {
-                let (scope, consent_reason, shown) = (scope.clone(), *consent_reason, shown.clone());
-                self.decision = Some(Decision::Approved { scope, consent_reason, shown });
+            AuthorizationEvent::Approved { scope, consent_reason, shown, basis } => {
+                let (scope, consent_reason, shown, basis) = (scope.clone(), *consent_reason, shown.clone(), basis.clone());
+                self.decided_at = Some(at);
+                self.decision = Some(Decision::Approved { scope, consent_reason, shown, basis });
             }
             AuthorizationEvent::Completed { grant_id } => self.grant_id = Some(*grant_id),
-            AuthorizationEvent::Denied { error } => self.decision = Some(Decision::Denied { error: *error }),
+            AuthorizationEvent::Denied { error, cause } => {
+                self.decided_at = Some(at);
+                self.decision = Some(Decision::Denied { error: *error, cause: *cause });
+            }
         }
         self
     }

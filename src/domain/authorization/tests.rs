@@ -1,6 +1,7 @@
 mod consent;
 mod decisions;
 mod interaction;
+mod judgement;
 mod properties;
 
 use std::sync::Arc;
@@ -69,11 +70,16 @@ fn attested(person: AttestedSubject) -> AuthorizationEvent {
 }
 
 fn approved(text: &str) -> AuthorizationEvent {
-    AuthorizationEvent::Approved { scope: scope(text), consent_reason: Some(ConsentReason::FirstTime), shown: None }
+    AuthorizationEvent::Approved {
+        scope: scope(text),
+        consent_reason: Some(ConsentReason::FirstTime),
+        shown: None,
+        basis: Basis::default(),
+    }
 }
 
 fn denied(error: DenialError) -> AuthorizationEvent {
-    AuthorizationEvent::Denied { error }
+    AuthorizationEvent::Denied { error, cause: None }
 }
 
 fn supported() -> Arc<[String]> {
@@ -95,9 +101,11 @@ fn attest_at_creation(person: AttestedSubject) -> AuthorizationCommand {
 
 fn approve_in(browser: Option<&str>, text: &str) -> AuthorizationCommand {
     AuthorizationCommand::Approve {
-        scope: scope(text),
+        scope: Some(scope(text)),
+        bounds: Bounds { grantable: scope("openid profile email phone"), required: Scope::default() },
         consent_reason: Some(ConsentReason::FirstTime),
         shown: None,
+        basis: Basis::default(),
         browser_binding: browser.map(str::to_owned),
         acr_values_supported: supported(),
     }
@@ -108,7 +116,7 @@ fn approve(text: &str) -> AuthorizationCommand {
 }
 
 fn deny_in(browser: Option<&str>, error: DenialError) -> AuthorizationCommand {
-    AuthorizationCommand::Deny { error, browser_binding: browser.map(str::to_owned) }
+    AuthorizationCommand::Deny { error, cause: None, browser_binding: browser.map(str::to_owned) }
 }
 
 fn deny(error: DenialError) -> AuthorizationCommand {

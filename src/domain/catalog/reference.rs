@@ -44,6 +44,9 @@ const fn anywhere(stream: StreamKind, name: &'static str, meaning: &'static str)
 pub const EVENT_TYPES: &[EventType] = &[
     begins(StreamKind::Client, "client.registered", "The client exists."),
     follows(StreamKind::Client, "client.updated", "What is registered about it changed; the event has all of it, as it is now."),
+    follows(StreamKind::Client, "client.document_changed", "The metadata document that it is read from says something else."),
+    follows(StreamKind::Client, "client.withdrawn", "Its metadata document is gone: nothing is issued to it and nothing of its is valid."),
+    follows(StreamKind::Client, "client.reinstated", "Its metadata document is back."),
     follows(StreamKind::Client, "client.secret_rotation_started", "A second secret is good beside the first."),
     follows(StreamKind::Client, "client.secret_rotation_completed", "The next secret is the only one."),
     follows(StreamKind::Client, "client.secret_rotation_cancelled", "The next secret is forgotten."),
@@ -98,6 +101,8 @@ pub const EVENT_TYPES: &[EventType] = &[
     follows(StreamKind::Grant, "grant.revoked", "The grant is over, with everything under it, for good."),
     // Made anew for each grant that follows a revoked one.
     anywhere(StreamKind::GrantReservation, "grant_reservation.made", "From here on this is the grant of the subject to the client."),
+    // Each version is all of it.
+    anywhere(StreamKind::Policy, "policy.published", "From here on this is the RBAC policy, as a whole."),
     begins(StreamKind::MachineToken, "machine_token.issued", "A machine client got an access token."),
     follows(StreamKind::MachineToken, "machine_token.revoked", "It is dead."),
     begins(StreamKind::SigningKey, "signing_key.generated", "The key was made and is published; it signs from a moment on."),

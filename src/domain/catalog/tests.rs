@@ -20,10 +20,13 @@ use crate::{
     domain::{
         AuthorizationId, ClientId, GrantId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, TrustedIssuerId,
         api_key::Role,
-        authorization::{Authentication, AuthorizationParameters, ConsentReason, DenialError, Prompt, ResponseMode, Shown},
+        authorization::{
+            Authentication, AuthorizationParameters, Basis, ConsentReason, DenialCause, DenialError, Prompt, ResponseMode, Shown,
+        },
         client::Registration,
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
         organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
+        policy::PolicyDocument,
         subject::{RoleChangeEffect, SubjectChange},
     },
     jose::{Algorithm, VerificationAlgorithm},
@@ -51,6 +54,7 @@ macro_rules! wire_names {
     (@pattern Authorization $variant:ident) => { Event::Authorization(AuthorizationEvent::$variant { .. }) };
     (@pattern Grant $variant:ident) => { Event::Grant(GrantEvent::$variant { .. }) };
     (@pattern GrantReservation $variant:ident) => { Event::GrantReservation(GrantReservationEvent::$variant { .. }) };
+    (@pattern Policy $variant:ident) => { Event::Policy(PolicyEvent::$variant { .. }) };
     (@pattern MachineToken $variant:ident) => { Event::MachineToken(MachineTokenEvent::$variant { .. }) };
     (@pattern SigningKey $variant:ident) => { Event::SigningKey(SigningKeyEvent::$variant { .. }) };
     (@pattern ApiKey $variant:ident) => { Event::ApiKey(ApiKeyEvent::$variant { .. }) };
@@ -67,6 +71,9 @@ wire_names! {
     Client {
         Registered => "client.registered",
         Updated => "client.updated",
+        DocumentChanged => "client.document_changed",
+        Withdrawn => "client.withdrawn",
+        Reinstated => "client.reinstated",
         SecretRotationStarted => "client.secret_rotation_started",
         SecretRotationCompleted => "client.secret_rotation_completed",
         SecretRotationCancelled => "client.secret_rotation_cancelled",
@@ -111,6 +118,9 @@ wire_names! {
     },
     GrantReservation {
         Made => "grant_reservation.made",
+    },
+    Policy {
+        Published => "policy.published",
     },
     MachineToken {
         Issued => "machine_token.issued",
@@ -160,6 +170,7 @@ wire_names! {
 const NOW: Timestamp = Timestamp(1_772_546_400_000);
 const LATER: Timestamp = Timestamp(1_772_546_460_000);
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const DOCUMENT_SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 const SECRET_HASH: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const FAMILY: FamilyNumber = FamilyNumber(1);
 const AUTHORIZATION: AuthorizationId = AuthorizationId(id(1));
@@ -208,6 +219,24 @@ fn authentication() -> Authentication {
 
 fn shown() -> Shown {
     Shown { ui_build: Some("2026.3.1".into()), locale: Some("de-CH".into()), texts_sha256: Some("5f".repeat(32)) }
+}
+
+fn basis() -> Basis {
+    Basis { policy_version: Some(3), client_sha256: Some("5f".repeat(32)) }
+}
+
+fn rbac() -> PolicyDocument {
+    let permission = |actions: &[&str]| json!([{"resource": "calendars", "actions": actions}]);
+    let document = json!({
+        "resources": [{"resource": "calendars", "description": "What people have to do", "actions": ["read", "write"]}],
+        "roles": [{"role": "member", "description": "Everybody", "permissions": permission(&["*"])}],
+        "scopes": [
+            {"scope": "calendar.read", "description": "See your calendars", "descriptions": {"de-CH": "Deine Kalender ansehen"},
+             "permissions": permission(&["read"])},
+            {"scope": "openid", "description": "Know who you are", "permissions": []},
+        ],
+    });
+    serde_json::from_value(document).expect("a policy")
 }
 
 fn jwk() -> Value {
@@ -451,10 +480,25 @@ fn client_samples() -> Vec<(&'static str, Event)> {
                 registration: Registration::Dynamic,
                 lease_until: Some(LATER),
                 registration_access_token: Some(text(SECRET_HASH)),
+                document_sha256: None,
             },
         ),
         ("client/updated", E::Updated { metadata: calendar() }),
         ("client/updated.minimal", E::Updated { metadata: machine() }),
+        (
+            "client/registered.metadata_document",
+            E::Registered {
+                metadata: calendar(),
+                secret: None,
+                registration: Registration::MetadataDocument,
+                lease_until: None,
+                registration_access_token: None,
+                document_sha256: Some(DOCUMENT_SHA256.into()),
+            },
+        ),
+        ("client/document_changed", E::DocumentChanged { metadata: calendar(), document_sha256: DOCUMENT_SHA256.into() }),
+        ("client/withdrawn", E::Withdrawn {}),
+        ("client/reinstated", E::Reinstated {}),
         ("client/secret_rotation_started", E::SecretRotationStarted { secret: text(SECRET_HASH) }),
         ("client/secret_rotation_completed", E::SecretRotationCompleted {}),
         ("client/secret_rotation_cancelled", E::SecretRotationCancelled {}),
@@ -473,6 +517,8 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
     use AuthorizationEvent as E;
     let binding = Some(CHALLENGE.to_owned());
     let (shown, nothing_shown) = (Some(shown()), Some(Shown::default()));
+    let approved = |scope, consent_reason, shown| E::Approved { scope, consent_reason, shown, basis: Basis::default() };
+    let denied = |error| E::Denied { error, cause: None };
     let samples = [
         ("authorization/requested", E::Requested { parameters: full_request(), browser_binding: binding, hosted: true, expires_at: LATER }),
         (
@@ -503,19 +549,45 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
                 claims: None,
             },
         ),
-        ("authorization/approved", E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::ScopesAdded), shown }),
+        ("authorization/approved", approved(scope("openid"), Some(ConsentReason::ScopesAdded), shown)),
+        ("authorization/approved.nothing_shown", approved(scope("openid"), Some(ConsentReason::PromptConsent), nothing_shown)),
         (
-            "authorization/approved.nothing_shown",
-            E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::PromptConsent), shown: nothing_shown },
+            "authorization/approved.with_basis",
+            E::Approved { scope: scope("openid"), consent_reason: Some(ConsentReason::Revoked), shown: None, basis: basis() },
         ),
-        ("authorization/approved.minimal", E::Approved { scope: Scope::default(), consent_reason: None, shown: None }),
+        ("authorization/approved.minimal", approved(Scope::default(), None, None)),
         ("authorization/completed", E::Completed { grant_id: GRANT }),
-        ("authorization/denied", E::Denied { error: DenialError::AccessDenied }),
-        ("authorization/denied.login_required", E::Denied { error: DenialError::LoginRequired }),
-        ("authorization/denied.account_selection_required", E::Denied { error: DenialError::AccountSelectionRequired }),
-        ("authorization/denied.consent_required", E::Denied { error: DenialError::ConsentRequired }),
-        ("authorization/denied.interaction_required", E::Denied { error: DenialError::InteractionRequired }),
-        ("authorization/denied.unmet_authentication_requirements", E::Denied { error: DenialError::UnmetAuthenticationRequirements }),
+        ("authorization/denied", denied(DenialError::AccessDenied)),
+        ("authorization/denied.login_required", denied(DenialError::LoginRequired)),
+        ("authorization/denied.account_selection_required", denied(DenialError::AccountSelectionRequired)),
+        ("authorization/denied.consent_required", denied(DenialError::ConsentRequired)),
+        ("authorization/denied.interaction_required", denied(DenialError::InteractionRequired)),
+        ("authorization/denied.unmet_authentication_requirements", denied(DenialError::UnmetAuthenticationRequirements)),
+        (
+            "authorization/denied.nothing_grantable",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::NothingGrantable) },
+        ),
+        (
+            "authorization/denied.required_scope_not_grantable",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::RequiredScopeNotGrantable) },
+        ),
+        (
+            "authorization/denied.client_of_another_organization",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientOfAnotherOrganization) },
+        ),
+        (
+            "authorization/denied.client_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_type_not_allowed",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientTypeNotAllowed) },
+        ),
+        (
+            "authorization/denied.client_disconnected",
+            E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientDisconnected) },
+        ),
+        ("authorization/denied.not_a_member", E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::NotAMember) }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }
@@ -524,13 +596,16 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
     use GrantEvent as E;
     let (authorization_id, token, family) = (AUTHORIZATION, TokenNumber(2), FAMILY);
     let (generation, expires_at) = (Generation(3), LATER);
-    let consented = |reason, shown| E::Consented { authorization_id, scope: scope("openid calendar.read"), reason, shown };
+    let agreed = |reason, shown, basis| E::Consented { authorization_id, scope: scope("openid calendar.read"), reason, shown, basis };
+    let consented = |reason, shown| agreed(reason, shown, Basis::default());
     let issued = |audience, format| E::AccessTokenIssued { token, family, scope: scope("calendar.read"), audience, format, expires_at };
     let samples = [
         ("grant/opened", E::Opened { subject: SUBJECT, client_id: client(), organization_id: Some(organization()) }),
         ("grant/opened.minimal", E::Opened { subject: SUBJECT, client_id: client(), organization_id: None }),
         ("grant/consented", consented(Some(ConsentReason::FirstTime), Some(shown()))),
         ("grant/consented.offline_access", consented(Some(ConsentReason::OfflineAccess), None)),
+        ("grant/consented.consent_expired", agreed(Some(ConsentReason::ConsentExpired), None, basis())),
+        ("grant/consented.client_changed", agreed(Some(ConsentReason::ClientChanged), None, basis())),
         ("grant/consented.minimal", consented(None, None)),
         ("grant/code_issued", E::CodeIssued { authorization_id, binding: full_binding(), expires_at }),
         ("grant/code_issued.minimal", E::CodeIssued { authorization_id, binding: smallest_binding(), expires_at }),
@@ -598,6 +673,8 @@ fn other_samples() -> Vec<(&'static str, Event)> {
     };
     vec![
         ("grant_reservation/made", GrantReservationEvent::Made { grant_id: GRANT }.into()),
+        ("policy/published", PolicyEvent::Published { version: 7, document: rbac() }.into()),
+        ("policy/published.empty", PolicyEvent::Published { version: 1, document: PolicyDocument::default() }.into()),
         ("machine_token/issued", issued(vec!["https://api.example/".into()], AccessTokenFormat::Jwt).into()),
         ("machine_token/issued.opaque", issued(Vec::new(), AccessTokenFormat::Opaque).into()),
         ("machine_token/revoked", MachineTokenEvent::Revoked {}.into()),

@@ -51,6 +51,15 @@ pub enum ClientCommand {
     Verify,
     /// Vouch for it no more.
     WithdrawVerification,
+    /// Take note of what its document says, and that the document is there.
+    RecordDocument {
+        /// What it says.
+        metadata: ClientMetadata,
+        /// SHA-256 of it, 64 hexadecimal digits.
+        document_sha256: String,
+    },
+    /// Take note that its document is gone.
+    WithdrawDocument,
     /// Accept a second secret beside the first.
     StartSecretRotation {
         /// The next secret.

@@ -1,4 +1,4 @@
-use super::{Client, ClientCommand, ClientEvent, Origin};
+use super::{Client, ClientCommand, ClientEvent, Origin, Registration};
 use crate::{
     domain::{Decider, Timestamp},
     keys::SecretHash,
@@ -45,10 +45,13 @@ pub enum ClientRefusal {
     /// Somebody of the operator's registered it.
     #[error("an administrator registered the client, and so vouches for it")]
     RegisteredByOperator,
+    /// Its document says what is registered about it.
+    #[error("what is registered about the client is what its metadata document says")]
+    FromDocument,
 }
 
 use ClientRefusal::{
-    AlreadyExists, Immutable, NeedsSecret, NoRotation, NotASecretClient, NotFound, NotSelfRegistrable, RegisteredByOperator,
+    AlreadyExists, FromDocument, Immutable, NeedsSecret, NoRotation, NotASecretClient, NotFound, NotSelfRegistrable, RegisteredByOperator,
     RotationUnderway,
 };
 
@@ -65,6 +68,11 @@ impl Decider for ClientDecider {
             ClientCommand::Register { metadata, secret, origin } => register(client, metadata, secret.as_ref(), origin),
             ClientCommand::Update { metadata } => update(existing()?, metadata),
             ClientCommand::UpdateBySelf { metadata, self_registrable } => update_by_self(existing()?, metadata, self_registrable),
+            ClientCommand::RecordDocument { metadata, document_sha256 } => record_document(client, metadata, document_sha256),
+            ClientCommand::WithdrawDocument => {
+                let of_document = existing()?.standing.registration() == Registration::MetadataDocument;
+                Ok(unless(!of_document || client.is_withdrawn(), ClientEvent::Withdrawn {}))
+            }
             ClientCommand::Use => Ok(unless(!existing()?.standing.awaits_use(), ClientEvent::Used {})),
             ClientCommand::ExtendLease { length } => {
                 let lease_until = existing()?.standing.lease_to_come(*length, now);
@@ -110,15 +118,56 @@ fn register(
         (true, Some(_)) | (false, None) => {
             let Origin { registration, lease_until, registration_access_token } = origin.clone();
             let (metadata, secret) = (metadata.clone(), secret.cloned());
-            Ok(vec![ClientEvent::Registered { metadata, secret, registration, lease_until, registration_access_token }])
+            Ok(vec![ClientEvent::Registered {
+                metadata,
+                secret,
+                registration,
+                lease_until,
+                registration_access_token,
+                document_sha256: None,
+            }])
         }
     }
+}
+
+fn record_document(client: &Client, metadata: &ClientMetadata, document_sha256: &str) -> Result<Vec<ClientEvent>, ClientRefusal> {
+    let (metadata, document_sha256) = (metadata.clone(), document_sha256.to_owned());
+    if !client.is_registered() && !client.is_deleted() {
+        let registration = Registration::MetadataDocument;
+        let document_sha256 = Some(document_sha256);
+        let (secret, lease_until, registration_access_token) = (None, None, None);
+        return Ok(vec![ClientEvent::Registered {
+            metadata,
+            secret,
+            registration,
+            lease_until,
+            registration_access_token,
+            document_sha256,
+        }]);
+    }
+    // Who was deleted stays so, and who was registered in another way is not what a document says.
+    if client.standing.registration() != Registration::MetadataDocument || client.is_deleted() {
+        return Err(AlreadyExists);
+    }
+    let changed = client.document_sha256.as_deref() != Some(&document_sha256) || client.metadata() != Some(&metadata);
+    let withdrawn = client.is_withdrawn();
+    // Whoever vouched for it vouched for what it said then.
+    let vouched_for = changed && client.standing.is_verified();
+    let events = [
+        changed.then_some(ClientEvent::DocumentChanged { metadata, document_sha256 }),
+        vouched_for.then_some(ClientEvent::VerificationWithdrawn {}),
+        withdrawn.then_some(ClientEvent::Reinstated {}),
+    ];
+    Ok(events.into_iter().flatten().collect())
 }
 
 fn update(client: &Client, metadata: &ClientMetadata) -> Result<Vec<ClientEvent>, ClientRefusal> {
     let current = client.metadata().ok_or(NotFound)?;
     if metadata == current {
         return Ok(vec![]);
+    }
+    if client.standing.registration() == Registration::MetadataDocument {
+        return Err(FromDocument);
     }
     if metadata.client_type != current.client_type {
         return Err(Immutable { field: "client_type" });

@@ -24,6 +24,9 @@ pub enum ClientEvent {
         /// What it manages its own registration with (RFC 7592), if it may.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         registration_access_token: Option<SecretHash>,
+        /// SHA-256 of the document that it was read from, 64 hexadecimal digits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document_sha256: Option<String>,
     },
     /// What is registered about it changed; the whole of it, as it is now.
     #[serde(rename = "client.updated")]
@@ -31,6 +34,20 @@ pub enum ClientEvent {
         /// What is registered about it now.
         metadata: ClientMetadata,
     },
+    /// The document that it is read from says something else.
+    #[serde(rename = "client.document_changed")]
+    DocumentChanged {
+        /// What is registered about it now.
+        metadata: ClientMetadata,
+        /// SHA-256 of the document, 64 hexadecimal digits.
+        document_sha256: String,
+    },
+    /// Its document is gone: nothing is issued to it and nothing of its is valid.
+    #[serde(rename = "client.withdrawn")]
+    Withdrawn {},
+    /// Its document is back.
+    #[serde(rename = "client.reinstated")]
+    Reinstated {},
     /// A second secret is good beside the first.
     #[serde(rename = "client.secret_rotation_started")]
     SecretRotationStarted {
@@ -73,6 +90,6 @@ impl ClientEvent {
     /// An administrator registered a client, for good.
     pub fn registered(metadata: ClientMetadata, secret: Option<SecretHash>) -> Self {
         let registration = Registration::Administrator;
-        Self::Registered { metadata, secret, registration, lease_until: None, registration_access_token: None }
+        Self::Registered { metadata, secret, registration, lease_until: None, registration_access_token: None, document_sha256: None }
     }
 }

@@ -54,6 +54,7 @@ pub struct Standing {
     lease_until: Option<Timestamp>,
     used: bool,
     vouched_for: bool,
+    withdrawn: bool,
 }
 
 impl Standing {
@@ -77,6 +78,11 @@ impl Standing {
         self.vouched_for || self.registration.is_by_operator()
     }
 
+    /// Whether the document that it is read from is gone.
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawn
+    }
+
     /// Whether its first use is still to be recorded.
     pub fn awaits_use(&self) -> bool {
         self.lease_until.is_some() && !self.used
@@ -97,15 +103,25 @@ impl Standing {
     /// Folds one event.
     pub fn evolve(&mut self, event: &ClientEvent) {
         match event {
-            ClientEvent::Registered { registration, lease_until, metadata: _, secret: _, registration_access_token: _ } => {
+            ClientEvent::Registered {
+                registration,
+                lease_until,
+                metadata: _,
+                secret: _,
+                registration_access_token: _,
+                document_sha256: _,
+            } => {
                 *self = Self { registration: *registration, lease_until: *lease_until, ..Self::default() };
             }
             ClientEvent::Used {} => self.used = true,
             ClientEvent::LeaseExtended { lease_until } => self.lease_until = Some(*lease_until),
+            ClientEvent::Withdrawn {} => self.withdrawn = true,
+            ClientEvent::Reinstated {} => self.withdrawn = false,
             ClientEvent::Verified {} => self.vouched_for = true,
             ClientEvent::VerificationWithdrawn {} => self.vouched_for = false,
             ClientEvent::Deleted {} => *self = Self::default(),
             ClientEvent::Updated { .. }
+            | ClientEvent::DocumentChanged { .. }
             | ClientEvent::SecretRotationStarted { .. }
             | ClientEvent::SecretRotationCompleted {}
             | ClientEvent::SecretRotationCancelled {}

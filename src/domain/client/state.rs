@@ -12,6 +12,8 @@ pub struct Client {
     pub(super) standing: Standing,
     registration_access_token: Option<SecretHash>,
     registered_at: Option<Timestamp>,
+    pub(super) document_sha256: Option<String>,
+    document_seen_at: Option<Timestamp>,
 }
 
 impl Client {
@@ -22,7 +24,7 @@ impl Client {
 
     /// Whether it may be issued anything, and what it holds is valid.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        self.exists(now) && !self.suspended
+        self.exists(now) && !self.suspended && !self.is_withdrawn()
     }
 
     /// Whether it was registered and not deleted, though its lease may be over: its id is taken.
@@ -33,6 +35,16 @@ impl Client {
     /// Whether it is registered and suspended.
     pub fn is_suspended(&self) -> bool {
         self.is_registered() && self.suspended
+    }
+
+    /// Whether the document that it is read from is gone.
+    pub fn is_withdrawn(&self) -> bool {
+        self.standing.is_withdrawn()
+    }
+
+    /// When its document was last recorded.
+    pub fn document_seen_at(&self) -> Option<Timestamp> {
+        self.document_seen_at
     }
 
     /// How it came to be and what became of it.
@@ -75,20 +87,31 @@ impl Client {
     pub(super) fn evolve(mut self, event: &ClientEvent, at: Timestamp) -> Self {
         self.standing.evolve(event);
         match event {
-            ClientEvent::Registered { metadata, secret, registration_access_token, registration: _, lease_until: _ } => {
+            ClientEvent::Registered { metadata, secret, registration_access_token, document_sha256, registration: _, lease_until: _ } => {
                 self.metadata = Some(metadata.clone());
                 self.secret.clone_from(secret);
                 self.registration_access_token.clone_from(registration_access_token);
                 self.registered_at = Some(at);
+                self.document_sha256.clone_from(document_sha256);
+                self.document_seen_at = document_sha256.as_ref().map(|_| at);
             }
             ClientEvent::Updated { metadata } => self.metadata = Some(metadata.clone()),
+            ClientEvent::DocumentChanged { metadata, document_sha256 } => {
+                self.metadata = Some(metadata.clone());
+                self.document_sha256 = Some(document_sha256.clone());
+                self.document_seen_at = Some(at);
+            }
+            ClientEvent::Reinstated {} => self.document_seen_at = Some(at),
             ClientEvent::SecretRotationStarted { secret } => self.next_secret = Some(secret.clone()),
             ClientEvent::SecretRotationCompleted {} => self.secret = self.next_secret.take().or(self.secret),
             ClientEvent::SecretRotationCancelled {} => self.next_secret = None,
             ClientEvent::Suspended {} => self.suspended = true,
             ClientEvent::Resumed {} => self.suspended = false,
-            ClientEvent::Used {} | ClientEvent::LeaseExtended { .. } | ClientEvent::Verified {} | ClientEvent::VerificationWithdrawn {} => {
-            }
+            ClientEvent::Withdrawn {}
+            | ClientEvent::Used {}
+            | ClientEvent::LeaseExtended { .. }
+            | ClientEvent::Verified {}
+            | ClientEvent::VerificationWithdrawn {} => {}
             ClientEvent::Deleted {} => return Self { deleted: true, registered_at: self.registered_at, ..Self::default() },
         }
         self

@@ -57,6 +57,7 @@ fn by_itself() -> ClientEvent {
         registration: Registration::Dynamic,
         lease_until: Some(END),
         registration_access_token: Some(secret("token")),
+        document_sha256: None,
     }
 }
 
@@ -280,6 +281,68 @@ fn a_client_that_registered_itself_remembers_how_it_came_to_be() {
     assert_eq!(client.registration_access_token(), Some(&secret("token")));
     let standing = client.standing();
     assert_eq!((standing.registration(), standing.lease_until(), standing.is_used()), (Registration::Dynamic, Some(END), false));
+}
+
+fn of_document(name: &str, sha256: &str) -> ClientEvent {
+    ClientEvent::Registered {
+        metadata: metadata("third_party", "none", name),
+        secret: None,
+        registration: Registration::MetadataDocument,
+        lease_until: None,
+        registration_access_token: None,
+        document_sha256: Some(sha256.to_owned()),
+    }
+}
+
+fn document(name: &str, sha256: &str) -> ClientCommand {
+    ClientCommand::RecordDocument { metadata: metadata("third_party", "none", name), document_sha256: sha256.to_owned() }
+}
+
+fn document_changed(name: &str, sha256: &str) -> ClientEvent {
+    ClientEvent::DocumentChanged { metadata: metadata("third_party", "none", name), document_sha256: sha256.to_owned() }
+}
+
+#[test]
+fn a_document_is_recorded_when_it_is_new_and_when_it_changed() {
+    Spec::<ClientDecider>::given([]).when(document("App", "1")).then([of_document("App", "1")]);
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(document("App", "1")).then_nothing();
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(document("App", "2")).then([document_changed("App", "2")]);
+    // What a document says depends on what clients may register for, too.
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(document("App 2", "1")).then([document_changed("App 2", "1")]);
+}
+
+#[test]
+fn a_client_whose_document_is_gone_is_not_active_until_it_is_back() {
+    let gone = [of_document("App", "1"), ClientEvent::Withdrawn {}];
+    Spec::<ClientDecider>::given([of_document("App", "1")]).when(ClientCommand::WithdrawDocument).then([ClientEvent::Withdrawn {}]);
+    Spec::<ClientDecider>::given(gone.clone()).when(ClientCommand::WithdrawDocument).then_nothing();
+    Spec::<ClientDecider>::given(gone.clone()).when(document("App", "1")).then([ClientEvent::Reinstated {}]);
+    Spec::<ClientDecider>::given(gone.clone()).when(document("B", "2")).then([document_changed("B", "2"), ClientEvent::Reinstated {}]);
+    assert!(fold(gone.clone()).exists(END) && !fold(gone.clone()).is_active(END));
+    assert!(fold(gone.into_iter().chain([ClientEvent::Reinstated {}])).is_active(END));
+}
+
+#[test]
+fn a_document_takes_over_no_client_that_came_to_be_in_another_way() {
+    for past in [vec![registered("none")], vec![by_itself()], vec![of_document("App", "1"), ClientEvent::Deleted {}]] {
+        Spec::<ClientDecider>::given(past).when(document("App", "1")).then_refused(ClientRefusal::AlreadyExists);
+    }
+    Spec::<ClientDecider>::given([registered("none")]).when(ClientCommand::WithdrawDocument).then_nothing();
+    Spec::<ClientDecider>::given([]).when(ClientCommand::WithdrawDocument).then_refused(ClientRefusal::NotFound);
+}
+
+#[test]
+fn what_a_document_says_is_not_changed_by_anybody_else() {
+    Spec::<ClientDecider>::given([of_document("App", "1")])
+        .when(Update { metadata: metadata("third_party", "none", "App 2") })
+        .then_refused(ClientRefusal::FromDocument);
+}
+
+#[test]
+fn whoever_vouched_for_a_client_vouched_for_what_its_document_said_then() {
+    Spec::<ClientDecider>::given([of_document("App", "1"), ClientEvent::Verified {}])
+        .when(document("App", "2"))
+        .then([document_changed("App", "2"), ClientEvent::VerificationWithdrawn {}]);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason,
 use crate::{
     domain::{
         AuthorizationId, ClientId, OrganizationId, Seconds, SubjectId, Timestamp,
-        authorization::{ConsentReason, Shown},
+        authorization::{Basis, ConsentReason, Shown},
     },
     protocol::{AccessTokenFormat, CodeVerifier, Scope},
 };
@@ -43,6 +43,8 @@ pub struct RecordConsent {
     pub reason: Option<ConsentReason>,
     /// What they saw.
     pub shown: Option<Shown>,
+    /// What it rested on.
+    pub basis: Basis,
     /// What the code is bound to. Its scope may not exceed what is agreed, now or before.
     pub binding: CodeBinding,
     /// Until when the code can be redeemed.
@@ -88,6 +90,8 @@ pub struct Issue {
     pub format: AccessTokenFormat,
     /// How long it lives.
     pub access_token_lifetime: Seconds,
+    /// For how long a consent holds; None: until it is revoked. Nothing is issued that would outlive it.
+    pub consent_lifetime: Option<Seconds>,
     /// How long a refresh token lives unused. None: a code starts none, and a rotation keeps the old end.
     pub refresh_token_lifetime: Option<Seconds>,
 }

@@ -37,6 +37,9 @@ pub enum GrantRefusal {
     /// The code or refresh token has expired.
     #[error("expired")]
     Expired,
+    /// What was agreed to is too long ago.
+    #[error("the consent has expired")]
+    ConsentExpired,
     /// The family of the refresh token has ended.
     #[error("the token family has ended")]
     Ended,
@@ -131,6 +134,7 @@ fn record_consent(grant: &Grant, command: &RecordConsent) -> Decision {
         scope: command.scope.clone(),
         reason: command.reason,
         shown: command.shown.clone(),
+        basis: command.basis.clone(),
     });
     events.push(GrantEvent::CodeIssued {
         authorization_id: command.authorization_id,
@@ -164,13 +168,14 @@ fn redeem_code(grant: &Grant, command: &RedeemCode, now: Timestamp) -> Decision 
 
     // RFC 6749 §4.1.4: an access token, and a refresh token if the server likes. OIDC Core §11: it likes when access
     // while the person is away was granted.
+    let until = consent_end(grant, &binding.scope, &command.issue, now)?;
     let family = next_family(grant)?;
     let mut events = vec![
         GrantEvent::CodeRedeemed { authorization_id: command.authorization_id, family },
-        issue_access_token(next_token(grant)?, family, &binding.scope, &command.issue, now),
+        issue_access_token(next_token(grant)?, family, &binding.scope, &command.issue, until, now),
     ];
     if let Some(lifetime) = command.issue.refresh_token_lifetime.filter(|_| binding.scope.contains("offline_access")) {
-        events.push(GrantEvent::RefreshTokenIssued { family, expires_at: now.plus(lifetime) });
+        events.push(GrantEvent::RefreshTokenIssued { family, expires_at: now.plus(lifetime).min(until) });
     }
     Ok(events)
 }
@@ -241,7 +246,8 @@ fn refresh(grant: &Grant, command: &Refresh, now: Timestamp) -> Decision {
     if is_in_grace(command, current, now) {
         // The successor is derived from family and generation: the same answer again, with a fresh access token.
         let scope = narrow(family, command)?;
-        return Ok(vec![issue_access_token(next_token(grant)?, command.family, scope, &command.issue, now)]);
+        let until = consent_end(grant, family.scope(), &command.issue, now)?;
+        return Ok(vec![issue_access_token(next_token(grant)?, command.family, scope, &command.issue, until, now)]);
     }
     // RFC 9700 §4.14.2: two hold the token, and one of them must not. The family ends, no other.
     Ok(vec![
@@ -252,11 +258,12 @@ fn refresh(grant: &Grant, command: &Refresh, now: Timestamp) -> Decision {
 
 fn rotate(grant: &Grant, command: &Refresh, family: &Family, current: RefreshToken, now: Timestamp) -> Decision {
     let scope = narrow(family, command)?;
+    let until = consent_end(grant, family.scope(), &command.issue, now)?;
     let generation = Generation(current.generation.0.checked_add(1).ok_or(GrantRefusal::Exhausted)?);
-    let expires_at = command.issue.refresh_token_lifetime.map_or(current.expires_at, |lifetime| now.plus(lifetime));
+    let expires_at = command.issue.refresh_token_lifetime.map_or(current.expires_at, |lifetime| now.plus(lifetime)).min(until);
     Ok(vec![
         GrantEvent::RefreshTokenRotated { family: command.family, generation, expires_at },
-        issue_access_token(next_token(grant)?, command.family, scope, &command.issue, now),
+        issue_access_token(next_token(grant)?, command.family, scope, &command.issue, until, now),
     ])
 }
 
@@ -332,8 +339,21 @@ fn revoke(grant: &Grant, command: &Revoke) -> Vec<GrantEvent> {
     if grant.is_open() { vec![GrantEvent::Revoked { reason: command.reason }] } else { Vec::new() }
 }
 
-fn issue_access_token(token: TokenNumber, family: FamilyNumber, scope: &Scope, issue: &Issue, now: Timestamp) -> GrantEvent {
-    let expires_at = now.plus(issue.access_token_lifetime);
+/// Until when the consent to this holds, if it still does: nothing that is issued outlives it.
+fn consent_end(grant: &Grant, scope: &Scope, issue: &Issue, now: Timestamp) -> Result<Timestamp, GrantRefusal> {
+    let end = issue.consent_lifetime.and_then(|lifetime| grant.consent_end(scope, lifetime)).unwrap_or(Timestamp(i64::MAX));
+    if now < end { Ok(end) } else { Err(GrantRefusal::ConsentExpired) }
+}
+
+fn issue_access_token(
+    token: TokenNumber,
+    family: FamilyNumber,
+    scope: &Scope,
+    issue: &Issue,
+    until: Timestamp,
+    now: Timestamp,
+) -> GrantEvent {
+    let expires_at = now.plus(issue.access_token_lifetime).min(until);
     let scope = scope.difference(&issue.withheld);
     GrantEvent::AccessTokenIssued { token, family, scope, audience: issue.audience.clone(), format: issue.format, expires_at }
 }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         AuthorizationId, ClientId, OrganizationId, Sealed, SubjectId, Timestamp,
-        authorization::{Authentication, ConsentReason, Shown},
+        authorization::{Authentication, Basis, ConsentReason, Shown},
     },
     protocol::{AccessTokenFormat, CodeChallenge, RedirectUri, Scope},
 };
@@ -103,6 +103,9 @@ pub enum GrantEvent {
         /// What they saw.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shown: Option<Shown>,
+        /// What it rested on.
+        #[serde(flatten)]
+        basis: Basis,
     },
     /// A code was issued. The code itself is derived, not stored.
     #[serde(rename = "grant.code_issued")]

@@ -1,6 +1,7 @@
 //! What one subject allows one client (in one organization): consents, codes, token families, revocation.
 
 mod command;
+mod consent;
 mod decide;
 mod event;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod state;
 mod tests;
 
 pub use command::*;
+pub use consent::EarlierConsent;
 pub use decide::{GrantDecider, GrantRefusal};
 pub use event::*;
 pub use state::{Family, Grant};

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    domain::{ClientId, Decider, Seconds, Timestamp},
+    domain::{ClientId, Decider, Seconds, Timestamp, authorization::Basis},
     protocol::{AccessTokenFormat, Scope},
 };
 
@@ -196,7 +196,7 @@ fn event() -> impl Strategy<Value = GrantEvent> {
         let (generation, expires_at, reason) = (Generation(second), Timestamp(time), RevocationReason::Disconnected);
         match which {
             0 => GrantEvent::Opened { subject: tests::subject(), client_id: tests::app(), organization_id: None },
-            1 => GrantEvent::Consented { authorization_id, scope: scope(SCOPES[text]), reason: None, shown: None },
+            1 => GrantEvent::Consented { authorization_id, scope: scope(SCOPES[text]), reason: None, shown: None, basis: Basis::default() },
             2 => GrantEvent::CodeIssued { authorization_id, binding: binding(SCOPES[text]), expires_at },
             3 => GrantEvent::CodeRedeemed { authorization_id, family },
             4 => GrantEvent::CodeReplayed { authorization_id },

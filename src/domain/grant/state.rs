@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber};
+use super::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber, consent::Consents};
 use crate::{
     domain::{AuthorizationId, ClientId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, authorization::Authentication},
     protocol::Scope,
@@ -14,6 +14,7 @@ const MEMORY: Seconds = Seconds(24 * 60 * 60);
 pub struct Grant {
     parties: Option<Parties>,
     consented: Scope,
+    pub(super) consents: Consents,
     codes: BTreeMap<AuthorizationId, Code>,
     /// The newest request whose code was forgotten.
     forgotten: Option<AuthorizationId>,
@@ -232,7 +233,8 @@ impl Grant {
                 let (subject, client_id, organization_id) = (*subject, client_id.clone(), organization_id.clone());
                 self.parties = Some(Parties { subject, client_id, organization_id, opened_at: at });
             }
-            GrantEvent::Consented { authorization_id: _, scope, reason: _, shown: _ } => {
+            GrantEvent::Consented { authorization_id: _, scope, reason, shown: _, basis } => {
+                self.consents.record(&self.consented, scope, *reason, basis, at);
                 self.consented = self.consented.union(scope);
             }
             GrantEvent::CodeIssued { authorization_id, binding, expires_at } => {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     domain::{
         AuthorizationId, ClientId, OrganizationId, Seconds, SubjectId, Timestamp,
-        authorization::{Authentication, ConsentReason},
+        authorization::{Authentication, Basis, ConsentReason},
         testing::{Outcome, Spec},
     },
     protocol::{AccessTokenFormat, CodeChallenge, CodeVerifier, RedirectUri, Scope},
@@ -81,6 +81,7 @@ pub(super) fn consent(number: u128, text: &str, code_expires_at: Timestamp) -> R
         scope: scope(text),
         reason: Some(ConsentReason::FirstTime),
         shown: None,
+        basis: Basis::default(),
         binding: binding(text),
         code_expires_at,
         cut_off: None,
@@ -93,6 +94,7 @@ pub(super) fn issue() -> Issue {
         withheld: Scope::default(),
         format: AccessTokenFormat::Jwt,
         access_token_lifetime: ACCESS,
+        consent_lifetime: None,
         refresh_token_lifetime: Some(REFRESH),
     }
 }
@@ -130,6 +132,7 @@ fn consented(number: u128, text: &str) -> GrantEvent {
         scope: scope(text),
         reason: Some(ConsentReason::FirstTime),
         shown: None,
+        basis: Basis::default(),
     }
 }
 

@@ -80,7 +80,24 @@ pub struct RequestedScope {
     pub grantable: bool,
     #[serde(default)]
     pub already_granted: bool,
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
+}
+
+/// Why something can't be granted.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reason {
+    pub code: String,
+}
+
+impl Reason {
+    /// In plain words.
+    pub fn words(&self) -> &str {
+        match self.code.as_str() {
+            "missing_permissions" => "you may not do this yourself",
+            "full_access_not_allowed" => "the app may not have it",
+            other => other,
+        }
+    }
 }
 
 /// What the client would like the pages to do.

@@ -76,16 +76,20 @@ fn nothing_is_decided_after_the_request_expired() {
 #[test]
 fn an_approval_is_recorded_with_its_circumstances() {
     let shown = Some(Shown { ui_build: Some("42".to_owned()), locale: Some("de".to_owned()), texts_sha256: None });
+    let basis = Basis { policy_version: Some(3), client_sha256: Some("5f".repeat(32)) };
     let command = AuthorizationCommand::Approve {
-        scope: scope("openid"),
+        scope: Some(scope("openid")),
+        bounds: Bounds { grantable: scope("openid"), required: scope("openid") },
         consent_reason: None,
         shown: shown.clone(),
+        basis: basis.clone(),
         browser_binding: None,
         acr_values_supported: supported(),
     };
-    let approved = AuthorizationEvent::Approved { scope: scope("openid"), consent_reason: None, shown: shown.clone() };
+    let approved =
+        AuthorizationEvent::Approved { scope: scope("openid"), consent_reason: None, shown: shown.clone(), basis: basis.clone() };
     given(requested(json!({})), [attested(ana())]).when(command).then([approved.clone()]);
-    let decision = Decision::Approved { scope: scope("openid"), consent_reason: None, shown };
+    let decision = Decision::Approved { scope: scope("openid"), consent_reason: None, shown, basis };
     assert_eq!(fold(requested(json!({})), [attested(ana()), approved]).decision(), Some(&decision));
 }
 
@@ -99,6 +103,55 @@ fn rfc6749_3_3_less_may_be_approved_than_was_asked_but_not_nothing() {
     given(requested(json!({})), [attested(ana())]).when(approve("profile")).then([approved("profile")]);
     given(requested(json!({})), [attested(ana())]).when(approve("")).then_refused(AuthorizationRefusal::NothingApproved);
     given(requested(json!({"scope": ""})), [attested(ana())]).when(approve("")).then([approved("")]);
+}
+
+/// Approves as much of a request as named, when this much can be granted and that much must be.
+fn approve_within(scope_given: Option<&str>, grantable: &str, required: &str) -> AuthorizationCommand {
+    let AuthorizationCommand::Approve { consent_reason, shown, basis, browser_binding, acr_values_supported, .. } = approve("") else {
+        panic!("an approval")
+    };
+    let bounds = Bounds { grantable: scope(grantable), required: scope(required) };
+    AuthorizationCommand::Approve {
+        scope: scope_given.map(scope),
+        bounds,
+        consent_reason,
+        shown,
+        basis,
+        browser_binding,
+        acr_values_supported,
+    }
+}
+
+#[test]
+fn who_names_no_scope_approves_all_that_can_be_granted() {
+    let attested = || given(requested(json!({})), [attested(ana())]);
+    attested().when(approve_within(None, "openid", "")).then([approved("openid")]);
+    attested().when(approve_within(None, "openid profile", "")).then([approved("openid profile")]);
+}
+
+#[test]
+fn nothing_is_approved_that_can_not_be_granted() {
+    let refusal = AuthorizationRefusal::NotGrantable(scope("profile"));
+    given(requested(json!({})), [attested(ana())]).when(approve_within(Some("openid profile"), "openid", "")).then_refused(refusal);
+}
+
+#[test]
+fn nothing_is_approved_without_what_the_client_needs() {
+    let refusal = AuthorizationRefusal::RequiredMissing(scope("profile"));
+    let less = approve_within(Some("openid"), "openid profile", "profile");
+    given(requested(json!({})), [attested(ana())]).when(less).then_refused(refusal);
+}
+
+#[test]
+fn offline_access_alone_is_nothing() {
+    let request = || requested(json!({"scope": "openid offline_access"}));
+    let alone = approve_within(Some("offline_access"), "openid offline_access", "");
+    given(request(), [attested(ana())]).when(alone).then_refused(AuthorizationRefusal::NothingApproved);
+}
+
+#[test]
+fn who_names_no_scope_agrees_with_what_was_approved_before() {
+    decided(approved("openid")).when(approve_within(None, "openid profile", "")).then_nothing();
 }
 
 #[test]
@@ -142,7 +195,7 @@ fn another_browser_learns_and_decides_nothing() {
         {
             let request = requested_by(Some("mine"), false, json!({}));
             let refusal = AuthorizationRefusal::AnotherBrowser;
-            given(request.clone(), [attested(ana())]).when(command.clone()).then_refused(refusal);
+            given(request.clone(), [attested(ana())]).when(command.clone()).then_refused(refusal.clone());
             given(request, [attested(ana()), approved("openid")]).when(command).then_refused(refusal);
         }
     }
@@ -179,6 +232,20 @@ fn an_approved_request_is_completed_once_however_late() {
     let after = || given(requested(json!({})), approved()).at(NOW).and([completed.clone()]);
     after().when(complete(0x6)).then_nothing();
     after().when(complete(0x7)).then_refused(AuthorizationRefusal::CompletedUnderAnotherGrant);
+}
+
+#[test]
+fn an_approval_is_taken_back_until_there_is_a_code() {
+    let withdraw = || AuthorizationCommand::Withdraw { cause: DenialCause::ClientNotAllowed };
+    let withdrawn = AuthorizationEvent::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientNotAllowed) };
+    decided(approved("openid")).when(withdraw()).then([withdrawn.clone()]);
+    decided(approved("openid")).and([withdrawn.clone()]).when(withdraw()).then_nothing();
+    given(requested(json!({})), [attested(ana())]).when(withdraw()).then_refused(AuthorizationRefusal::NotApproved);
+    let completed = AuthorizationEvent::Completed { grant_id: GRANT };
+    decided(approved("openid")).and([completed]).when(withdraw()).then_refused(AuthorizationRefusal::Decided);
+    // Then nothing completes it any more.
+    let complete = AuthorizationCommand::Complete { grant_id: GRANT };
+    decided(approved("openid")).and([withdrawn]).when(complete).then_refused(AuthorizationRefusal::NotApproved);
 }
 
 #[test]
