@@ -102,3 +102,15 @@ fn what_is_out_of_bounds_is_named() {
     assert!(read("[limits.per_client]\nburst = 0").is_err());
     assert!(read("[outbound]\nallowed_hosts = [\"a.example\"]\ninsecure_hosts = [\"a.example:8080\"]").is_ok());
 }
+
+#[test]
+fn what_clients_may_register_themselves_for_is_what_is_said_or_the_standard_scopes_that_there_are() {
+    let scopes = |text: &str| read(text).unwrap().settings().registration.scopes.to_string();
+    assert_eq!(scopes(""), "address email offline_access openid phone profile");
+    assert_eq!(scopes("[scopes]\nopenid = \"Know who you are\"\n\"notes.read\" = \"Read your notes\""), "openid");
+    assert_eq!(scopes("[registration]\nscopes = [\"notes.read\", \"openid\"]"), "notes.read openid");
+    for wrong in ["a b", "full_access"] {
+        assert!(read(&format!("[registration]\nscopes = [\"{wrong}\"]")).unwrap_err().contains("registration.scopes"), "{wrong}");
+    }
+    assert!(read("[registration]\ndynamic = \"everybody\"").unwrap_err().contains("dynamic"));
+}
