@@ -133,7 +133,7 @@ async fn from_a_bare_url_to_a_call_that_is_answered() {
 }
 
 #[tokio::test]
-async fn rfc9728_5_1_a_token_of_another_resource_is_of_no_use() {
+async fn a_token_of_another_resource_is_of_no_use() {
     let server = server().await;
     let api = Api::of(&server).await;
     let (_, header) = api.call(&server, None, "notes.read").await;
