@@ -27,7 +27,7 @@ use grantlog_core::{
     protocol::ScopeToken,
 };
 use grantlog_outbound::{OutboundOptions, hosts::HostPattern};
-use grantlog_projections::ledger::{LEDGER_FILE, LedgerOptions};
+use grantlog_projections::ledger::{self, Anchors, LEDGER_FILE, LedgerOptions};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -229,6 +229,20 @@ pub struct Ledger {
     pub checkpoint_file: Option<PathBuf>,
     /// Whether everybody may read the ledger.
     pub public: bool,
+    /// Who cosigns checkpoints.
+    pub witnesses: Vec<Witness>,
+    /// URLs that every checkpoint is posted to.
+    pub post_to: Vec<String>,
+}
+
+/// A witness of checkpoints (C2SP tlog-witness).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// The key of its cosignatures: `<name>+<id>+<base64>`.
+    pub key: String,
+    /// The URL before `/add-checkpoint`.
+    pub url: String,
 }
 
 /// Logs.
@@ -358,7 +372,7 @@ impl Default for Projections {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { origin: None, checkpoint_every: 60, checkpoint_file: None, public: false }
+        Self { origin: None, checkpoint_every: 60, checkpoint_file: None, public: false, witnesses: Vec::new(), post_to: Vec::new() }
     }
 }
 
@@ -490,6 +504,7 @@ impl Config {
         if !is_origin(&self.ledger_origin()) {
             return invalid("ledger.origin", "must be the name of a log, without spaces and without +");
         }
+        self.ledger.anchors()?;
         if self.projections.snapshot_every == 0 {
             return invalid("projections.snapshot_every", "must be at least 1");
         }
@@ -576,6 +591,25 @@ impl Config {
             drain_timeout: seconds(self.limits.drain_timeout),
             max_header_bytes: self.limits.header_bytes,
         }
+    }
+}
+
+impl Ledger {
+    /// Who is told of checkpoints. Whether a URL may be spoken to is up to `outbound`.
+    pub fn anchors(&self) -> Result<Anchors, ConfigError> {
+        let invalid = |key, problem: String| ConfigError::Invalid { key, problem };
+        let url = |key: &'static str, url: &String| match url::Url::parse(url) {
+            Ok(_) => Ok(url.clone()),
+            Err(error) => Err(invalid(key, format!("names {url:?}, which is no URL: {error}"))),
+        };
+        let witness = |Witness { key, url: at }: &Witness| {
+            let key = key.parse().map_err(|error| invalid("ledger.witnesses", format!("has the key {key:?}, which is {error}")))?;
+            Ok(ledger::Witness { key, url: url("ledger.witnesses", at)? })
+        };
+        Ok(Anchors {
+            witnesses: self.witnesses.iter().map(witness).collect::<Result<_, _>>()?,
+            post_to: self.post_to.iter().map(|at| url("ledger.post_to", at)).collect::<Result<_, _>>()?,
+        })
     }
 }
 

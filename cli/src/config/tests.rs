@@ -1,5 +1,6 @@
 use std::fs;
 
+use grantlog_core::{jose::SigningKey, ledger::WitnessKey};
 use serde_json::Value;
 
 use super::*;
@@ -113,4 +114,15 @@ fn what_clients_may_register_themselves_for_is_what_is_said_or_the_standard_scop
         assert!(read(&format!("[registration]\nscopes = [\"{wrong}\"]")).unwrap_err().contains("registration.scopes"), "{wrong}");
     }
     assert!(read("[registration]\ndynamic = \"everybody\"").unwrap_err().contains("dynamic"));
+}
+
+#[test]
+fn witnesses_are_read_and_what_is_none_is_named() {
+    let key = WitnessKey::new("witness.example/w1", SigningKey::from_ed25519_seed(&[7; 32]).ed25519_public().unwrap()).unwrap();
+    let with = |key: &str, url: &str| read(&format!("[ledger]\nwitnesses = [{{ key = \"{key}\", url = \"{url}\" }}]"));
+    let anchors = with(&key.to_string(), "https://witness.example/log").unwrap().ledger.anchors().unwrap();
+    assert_eq!(anchors.witnesses, [ledger::Witness { key: key.clone(), url: "https://witness.example/log".into() }]);
+    assert!(with("witness.example", "https://witness.example").unwrap_err().contains("ledger.witnesses"));
+    assert!(with(&key.to_string(), "witness.example").unwrap_err().contains("no URL"));
+    assert!(read("[ledger]\npost_to = [\"/relative\"]").unwrap_err().contains("ledger.post_to"));
 }
