@@ -50,6 +50,7 @@ pub use initial_access_tokens::InitialAccessTokenView;
 pub use resource_servers::{ResourceServerPage, ResourceServerView};
 use serde::{Deserialize, Serialize};
 pub use state::State;
+pub use subjects::ErasureView;
 pub(crate) use state::{Applied, Fact};
 use tokio::sync::watch;
 pub use trusted_issuers::TrustedIssuerView;
