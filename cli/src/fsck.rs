@@ -14,6 +14,7 @@ use std::{
 
 use clap::Args;
 use grantlog_core::{
+    app::directory::GrantDirectory,
     domain::{
         Event, StreamId, StreamKind,
         catalog::reference::{PlaceInStream, event_type},
@@ -87,6 +88,8 @@ pub struct Summary {
     pub digest: Option<Digest>,
     /// How many snapshots say the same as the log.
     pub snapshots: usize,
+    /// How many people who were erased the vault still knows: it is older than the log.
+    pub remembered: usize,
     /// What could not be looked at, and why.
     pub notes: Vec<String>,
 }
@@ -102,6 +105,9 @@ impl fmt::Display for Summary {
             writeln!(f, "read models: {digest}")?;
         }
         writeln!(f, "{} snapshots agree", self.snapshots)?;
+        if self.remembered > 0 {
+            writeln!(f, "people who were erased and whom the vault still knows: {}; the next start forgets them", self.remembered)?;
+        }
         for note in &self.notes {
             writeln!(f, "not looked at: {note}")?;
         }
@@ -148,10 +154,12 @@ async fn check_snapshots(store: &dyn EventStore, folder: &Path, summary: &mut Su
     Ok(())
 }
 
-/// The vault opens under its master key and has the private half of every signing key that is not revoked.
+/// The vault opens under its master key and has the private half of every signing key that is not revoked; how many people
+/// it knows whom it should not.
 async fn check_vault(config: &Config, store: std::sync::Arc<SqliteStore>, summary: &mut Summary) -> Result<(), Finding> {
     let runner = LiveRunner::start(store, LiveOptions::default(), |_| {}).await.map_err(unreadable)?;
-    let keys = runner.live().keys();
+    let live = runner.live();
+    let keys = live.keys();
     if !config.data_dir.join(VAULT_FILE).exists() {
         return if keys.is_empty() { Ok(()) } else { Err(Finding::new("there are signing keys, and no vault with their private halves")) };
     }
@@ -167,6 +175,10 @@ async fn check_vault(config: &Config, store: std::sync::Arc<SqliteStore>, summar
             Ok(None) => return Err(what("is not in the vault".to_owned())),
             Err(error) => return Err(what(format!("can't be read: {error}"))),
         }
+    }
+    for subject in live.erased_subjects() {
+        let found = vault.external_id(subject).await.map_err(|error| Finding::new(error.to_string()))?;
+        summary.remembered += usize::from(found.is_some());
     }
     Ok(())
 }

@@ -127,6 +127,14 @@ impl Installation {
         text
     }
 
+    /// Runs another subcommand and expects it to succeed; returns what it printed.
+    #[track_caller]
+    pub fn run(&self, subcommand: &str, arguments: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(subcommand).args(arguments).output().expect("it runs");
+        assert!(status.success(), "{subcommand}: {status}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8_lossy(&stdout).into_owned()
+    }
+
     fn command(&self, subcommand: &str) -> Command {
         let mut words = self.wrapper.iter().map(PathBuf::from).chain([program()]);
         let mut command = Command::new(words.next().expect("the program itself"));
