@@ -129,11 +129,25 @@ impl Authority {
     ) -> Result<(), Trouble> {
         // First what they asked for: their grants are good for nothing already.
         self.vault.forget_subject(subject).await?;
+        self.drop_hints_of(subject).await?;
         let grants: Vec<_> = directory.grants_of(subject).iter().map(|grant| (grant.grant_id, RevocationReason::SubjectErased)).collect();
         self.revoke_grants(context, &grants).await?;
         // Counted in the log, since an earlier try may have revoked some of them.
         let grants_ended = directory.grants_ended_by_erasure(subject);
         self.execute_subject(context, subject, SubjectCommand::CompleteErasure { grants_ended }).await.map(drop)
+    }
+
+    /// Drops the login hints of the requests that the person was attested for. They are not under their key, since a hint comes
+    /// before anybody is known; there are only those of some minutes.
+    async fn drop_hints_of(&self, subject: SubjectId) -> Result<(), Trouble> {
+        let mut theirs = Vec::new();
+        for id in self.vault.held_hints().await? {
+            let authorization = self.authorizations.load(&self.outside, &id.stream()).await?;
+            if authorization.attested().is_some_and(|attested| attested.subject == subject) {
+                theirs.push(id);
+            }
+        }
+        if theirs.is_empty() { Ok(()) } else { Ok(self.vault.drop_hints(theirs).await?) }
     }
 
     /// Destroys the keys of erased people that are there again: the vault is older than the log. Says how many. Nobody may

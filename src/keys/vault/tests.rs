@@ -160,6 +160,9 @@ async fn a_hint_is_held_until_its_time_is_over() {
     assert_eq!(vault.drop_expired_hints(Timestamp(10)).await, Ok(1));
     assert_eq!(vault.hint(one).await, Ok(None));
     assert_eq!(vault.hint(other).await, Ok(Some("bob@example.com".into())));
+    assert_eq!(vault.held_hints().await, Ok(vec![other]));
+    vault.drop_hints(vec![one, other]).await.expect("dropped");
+    assert_eq!((vault.hint(other).await, vault.held_hints().await), (Ok(None), Ok(vec![])));
 }
 
 #[tokio::test]
