@@ -5,7 +5,8 @@ use utoipa::OpenApi;
 
 use crate::{
     admin::{
-        api_keys, clients, erasures, grants, initial_access_tokens, organizations, policy, resource_servers, signing_keys, subjects, trusted_issuers,
+        api_keys, clients, erasures, grants, initial_access_tokens, organizations, policy, resource_servers, signing_keys, subjects,
+        trusted_issuers,
     },
     app::App,
     authorization_requests::{create, decide, read, resource, subject},

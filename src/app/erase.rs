@@ -176,7 +176,8 @@ impl Authority {
             let (at, position) = (recorded.event.time, recorded.position);
             match SubjectEvent::try_from(event) {
                 Ok(SubjectEvent::Erased { erasure_id: id }) => {
-                    erasure = Some(Erasure { id, subject, erased_at: at, erased_by: recorded.event.actor.clone(), position, completed: None });
+                    erasure =
+                        Some(Erasure { id, subject, erased_at: at, erased_by: recorded.event.actor.clone(), position, completed: None });
                 }
                 Ok(SubjectEvent::ErasureCompleted { grants_ended }) => {
                     if let Some(erasure) = &mut erasure {
@@ -194,7 +195,8 @@ impl Authority {
     pub async fn erasure_certificate(&self, erasure: &Erasure, covering: Option<&Checkpoint>) -> Result<Option<String>, Trouble> {
         let Some(completed) = erasure.completed else { return Ok(None) };
         let key = self.ensure_ledger_key().await?;
-        let checkpoint = covering.map(|Checkpoint { origin, size, root }| CertificateCheckpoint { origin, size: *size, root: root.to_string() });
+        let checkpoint =
+            covering.map(|Checkpoint { origin, size, root }| CertificateCheckpoint { origin, size: *size, root: root.to_string() });
         let claims = CertificateClaims {
             iss: &self.settings.issuer,
             jti: erasure.id.to_string(),

@@ -353,7 +353,9 @@ async fn consents_that_race_with_an_erasure_leave_nothing_to_the_person() {
         Authorization::of(&server, &client, "openid").tokens().await;
         let first = subject_of(&server, "ana").await.unwrap();
         let decide = async |late: u32| {
-            let asked = server.create(&json!({"query": Authorization::of(&server, &client, "openid email").query(), "subject": server.ana(0)})).await;
+            let asked = server
+                .create(&json!({"query": Authorization::of(&server, &client, "openid email").query(), "subject": server.ana(0)}))
+                .await;
             for _ in 0..late * round {
                 tokio::task::yield_now().await;
             }

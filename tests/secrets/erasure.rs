@@ -73,7 +73,8 @@ impl Person {
 fn forms(value: &str) -> Vec<Vec<u8>> {
     let percent: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
     let hexadecimal: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut forms = vec![value.into(), percent.replace('+', "%20").into(), percent.into(), hexadecimal.to_uppercase().into(), hexadecimal.into()];
+    let mut forms =
+        vec![value.into(), percent.replace('+', "%20").into(), percent.into(), hexadecimal.to_uppercase().into(), hexadecimal.into()];
     for offset in 0..3 {
         let encoded = BASE64_URL_SAFE_NO_PAD.encode([vec![0; offset], value.into()].concat());
         // Characters that share bits with what stands before or after are left out.
@@ -361,7 +362,8 @@ async fn a_restored_vault_that_is_older_than_the_log_is_made_to_forget_again() {
 
     copy(backup.path(), installation.data(), &["vault.db"]);
     let subject = text(&erased["subject_id"]);
-    let knows_her = async || opened(&installation).await.iter().any(|(sealed, plain)| sealed.subject.to_string() == subject && plain.is_some());
+    let knows_her =
+        async || opened(&installation).await.iter().any(|(sealed, plain)| sealed.subject.to_string() == subject && plain.is_some());
     assert!(knows_her().await, "the older vault brought her back");
     assert!(installation.expect_sound().contains("whom the vault still knows: 1"));
     installation.start().await.stop().await;

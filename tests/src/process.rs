@@ -138,7 +138,13 @@ impl Installation {
     fn command(&self, subcommand: &str) -> Command {
         let mut words = self.wrapper.iter().map(PathBuf::from).chain([program()]);
         let mut command = Command::new(words.next().expect("the program itself"));
-        command.args(words).args(subcommand.split(' ')).arg("--config").arg(self.root.path().join("grantlog.toml")).arg("--data").arg(&self.data);
+        command
+            .args(words)
+            .args(subcommand.split(' '))
+            .arg("--config")
+            .arg(self.root.path().join("grantlog.toml"))
+            .arg("--data")
+            .arg(&self.data);
         // What the environment says would override the file.
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GRANTLOG_")) {
             command.env_remove(name);

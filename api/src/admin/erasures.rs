@@ -97,7 +97,7 @@ impl From<ErasureView> for ErasureEntry {
 /// not by whom. The answer is a signed certificate; it says nothing of who the person was. Send an idempotency key: a repetition
 /// gets the same answer, and without one it finds nobody any more.
 #[utoipa::path(post, path = ERASE, tag = "subjects", operation_id = "eraseSubject", security(("ApiKey" = ["admin"])),
-    params(("id" = String, Path, description = "The application's own id of the person.", example = "ana"), IdempotencyKeyHeader),
+    params(("id" = String, Path, description = "The application's own id of the person.", example = "zoe"), IdempotencyKeyHeader),
     responses((status = 200, description = "They are erased.", body = CertifiedErasure, example = json!({
             "id": "01932d5e-7c1a-7e31-b7a8-0f6c3d2a9b10", "subject_id": "01932d5e-6f00-7b11-9c52-6a1d2f3e4b5c",
             "erased_at": "2026-03-03T14:00:00.000Z", "position": 812, "grants_ended": 2,
