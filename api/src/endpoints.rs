@@ -5,7 +5,8 @@ use utoipa::OpenApi;
 
 use crate::{
     admin::{
-        api_keys, clients, grants, initial_access_tokens, organizations, policy, resource_servers, signing_keys, subjects, trusted_issuers,
+        api_keys, clients, erasures, grants, initial_access_tokens, organizations, policy, resource_servers, signing_keys, subjects,
+        trusted_issuers,
     },
     app::App,
     audit::{
@@ -77,6 +78,9 @@ use crate::{
         subjects::end_sessions,
         subjects::leave_organization,
         subjects::set_roles,
+        erasures::erase,
+        erasures::list,
+        erasures::read,
         organizations::read_policy,
         organizations::set_policy,
         organizations::list,
@@ -176,6 +180,9 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .with(Route::new(Method::DELETE, subjects::SESSIONS, subjects::end_sessions).unlimited())
         .with(Route::new(Method::PUT, subjects::ROLES, subjects::set_roles).unlimited())
         .with(Route::new(Method::DELETE, subjects::MEMBERSHIP, subjects::leave_organization).unlimited())
+        .with(Route::new(Method::POST, erasures::ERASE, erasures::erase).unlimited())
+        .with(Route::new(Method::GET, erasures::COLLECTION, erasures::list).unlimited())
+        .with(Route::new(Method::GET, erasures::ITEM, erasures::read).unlimited())
         .with(Route::new(Method::GET, organizations::POLICY, organizations::read_policy).unlimited())
         .with(Route::new(Method::PUT, organizations::POLICY, organizations::set_policy).unlimited())
         .with(Route::new(Method::GET, organizations::COLLECTION, organizations::list).unlimited())

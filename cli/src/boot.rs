@@ -239,6 +239,9 @@ impl Service {
         let anchors = config.ledger.anchors()?;
         let engine = Engine::open(&config, master_key, progress).await?;
         let first_admin_key = engine.make_first_keys().await?;
+        // Before anybody is let in who has a name that somebody had who was erased.
+        let forgotten = engine.authority.forget_erased(&*engine.live()).await;
+        forgotten.map_err(|trouble| BootError::Keys(trouble.to_string()))?;
         let limits = config.limiters();
         let Engine { authority, store, runner, fetch } = engine;
         // It catches up by itself, while everything else is answered already.

@@ -14,6 +14,7 @@ use std::{
 
 use clap::Args;
 use grantlog_core::{
+    app::directory::GrantDirectory,
     domain::{
         Event, StreamId, StreamKind,
         catalog::reference::{PlaceInStream, event_type},
@@ -89,6 +90,8 @@ pub struct Summary {
     pub snapshots: usize,
     /// The digest of the history, if there is one.
     pub history: Option<Digest>,
+    /// How many people who were erased the vault still knows: it is older than the log.
+    pub remembered: usize,
     /// What could not be looked at, and why.
     pub notes: Vec<String>,
 }
@@ -106,6 +109,9 @@ impl fmt::Display for Summary {
         writeln!(f, "{} snapshots agree", self.snapshots)?;
         if let Some(digest) = self.history {
             writeln!(f, "history: {digest}")?;
+        }
+        if self.remembered > 0 {
+            writeln!(f, "people who were erased and whom the vault still knows: {}; the next start forgets them", self.remembered)?;
         }
         for note in &self.notes {
             writeln!(f, "not looked at: {note}")?;
@@ -169,10 +175,12 @@ async fn check_history(store: &dyn EventStore, data_dir: &Path, summary: &mut Su
     Ok(())
 }
 
-/// The vault opens under its master key and has the private half of every signing key that is not revoked.
+/// The vault opens under its master key and has the private half of every signing key that is not revoked; how many people
+/// it knows whom it should not.
 async fn check_vault(config: &Config, store: std::sync::Arc<SqliteStore>, summary: &mut Summary) -> Result<(), Finding> {
     let runner = LiveRunner::start(store, LiveOptions::default(), |_| {}).await.map_err(unreadable)?;
-    let keys = runner.live().keys();
+    let live = runner.live();
+    let keys = live.keys();
     if !config.data_dir.join(VAULT_FILE).exists() {
         return if keys.is_empty() { Ok(()) } else { Err(Finding::new("there are signing keys, and no vault with their private halves")) };
     }
@@ -188,6 +196,10 @@ async fn check_vault(config: &Config, store: std::sync::Arc<SqliteStore>, summar
             Ok(None) => return Err(what("is not in the vault".to_owned())),
             Err(error) => return Err(what(format!("can't be read: {error}"))),
         }
+    }
+    for subject in live.erased_subjects() {
+        let found = vault.external_id(subject).await.map_err(|error| Finding::new(error.to_string()))?;
+        summary.remembered += usize::from(found.is_some());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod boot;
 pub mod config;
 pub mod dev;
+pub mod erase;
 pub mod events;
 pub mod fsck;
 pub mod generate;

@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use grantlog_cli::{Failure, api_keys, audit, dev, events, fsck, generate, import, keys, rebuild_history, serve};
+use grantlog_cli::{Failure, api_keys, audit, dev, erase, events, fsck, generate, import, keys, rebuild_history, serve};
 
 /// An authorization service whose log is the truth.
 #[derive(Parser)]
@@ -30,6 +30,11 @@ enum Command {
     Audit(audit::Command),
     /// Take over clients of another server, with their ids and secrets, on the data directory of a stopped server
     Import(import::Arguments),
+    /// Erase people again whom a restored backup brought back, on the data directory of a stopped server
+    ///
+    /// Works with the ids that certificates of erasures name. Whoever is to be erased for the first time is erased by
+    /// `POST /v1/subjects/{id}/erase`.
+    Erase(erase::Arguments),
     /// Read the whole log and check that everything fits
     Fsck(fsck::Arguments),
     /// Make the history that auditors ask anew, on the data directory of a stopped server
@@ -62,6 +67,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::ApiKeys(command) => api_keys::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
+        Command::Erase(arguments) => erase::run(arguments).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,
         Command::RebuildHistory(arguments) => rebuild_history::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,

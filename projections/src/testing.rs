@@ -24,7 +24,7 @@ use grantlog_core::{
         policy::{self, PolicyEvent},
         resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
-        subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
+        subject::{ErasureId, RoleChangeEffect, SubjectChange, SubjectEvent},
         trusted_issuer::TrustedIssuerEvent,
     },
     jose::Algorithm,
@@ -429,6 +429,8 @@ fn any_subject_event() -> impl Strategy<Value = SubjectEvent> {
         any_effect().prop_map(|effect| roles_set(&["editor"], effect)),
         any_effect().prop_map(|effect| SubjectEvent::LeftOrganization { organization_id: acme(), effect }),
         (0..5_u32).prop_map(|change| SubjectEvent::Enforced { change: SubjectChange(change) }),
+        (0..5_u128).prop_map(|number| SubjectEvent::Erased { erasure_id: ErasureId(Uuid::from_u128(number)) }),
+        (0..5_u64).prop_map(|grants_ended| SubjectEvent::ErasureCompleted { grants_ended }),
     ]
 }
 

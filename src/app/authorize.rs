@@ -163,6 +163,7 @@ struct Gathered {
     policy: Arc<PublishedPolicy>,
     earlier: EarlierConsent,
     organization_reasons: Vec<OrganizationReason>,
+    is_erased: bool,
     remember_offline_access: bool,
 }
 
@@ -178,6 +179,7 @@ impl Gathered {
                 roles: &attested.roles,
                 earlier: &self.earlier,
                 organization_reasons: &self.organization_reasons,
+                is_erased: self.is_erased,
             }),
             remember_offline_access: self.remember_offline_access,
         }))
@@ -400,12 +402,17 @@ impl Authority {
             }
             _ => Vec::new(),
         };
+        let is_erased = match authorization.attested() {
+            Some(attested) => self.subjects.load(&self.outside, &attested.subject.stream()).await?.erased().is_some(),
+            None => false,
+        };
         Ok(Gathered {
             client,
             client_sha256,
             policy,
             earlier,
             organization_reasons,
+            is_erased,
             remember_offline_access: self.settings.remember_offline_access,
             authorization,
         })
@@ -485,13 +492,16 @@ impl Authority {
         if self.vault.find_subject(external_id).await?.is_none() && self.was_ever_a_client(external_id).await? {
             return Err(UseCaseError::Refused(AuthorizeRefusal::SubjectIsAClient));
         }
-        let candidate = SubjectId(self.outside.entropy.uuid_v7(self.now()));
-        // The vault's row is durable before the first event that needs its key.
-        let id = self.vault.register_subject(external_id, candidate).await?.id;
-        match self.subjects.execute(&self.outside, context, &id.stream(), &SubjectCommand::Register).await {
-            Ok(_) => Ok(id),
-            Err(UseCaseError::Refused(never)) => match never {},
-            Err(UseCaseError::Trouble(trouble)) => Err(trouble.into()),
+        loop {
+            let candidate = SubjectId(self.outside.entropy.uuid_v7(self.now()));
+            // The vault's row is durable before the first event that needs its key.
+            let id = self.vault.register_subject(external_id, candidate).await?.id;
+            let subject = self.execute_subject(context, id, SubjectCommand::Register).await?;
+            if subject.erased().is_none() {
+                return Ok(id);
+            }
+            // They are being erased, and their key is not destroyed yet: it is now, and who comes is somebody new.
+            self.vault.forget_subject(id).await?;
         }
     }
 
@@ -570,8 +580,12 @@ impl Authority {
         // Whoever agreed before the end of all that was allowed agreed to what ended.
         let cut_off = cut_off.filter(|cut_off| authorization.decided_at().is_some_and(|decided| decided <= cut_off.at));
         Ok(cut_off.map(|cut_off| {
-            let has_left = cut_off.reason == RevocationReason::LeftOrganization;
-            (if has_left { DenialCause::NotAMember } else { DenialCause::ClientDisconnected }, cut_off.reason)
+            let cause = match cut_off.reason {
+                RevocationReason::SubjectErased => DenialCause::SubjectErased,
+                RevocationReason::LeftOrganization => DenialCause::NotAMember,
+                _ => DenialCause::ClientDisconnected,
+            };
+            (cause, cut_off.reason)
         }))
     }
 

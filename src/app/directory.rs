@@ -1,6 +1,6 @@
 //! What revoking many grants needs of the read side: which there are. What becomes of each is decided in its stream.
 
-use crate::domain::{GrantId, OrganizationId, SubjectId, grant::RevocationReason};
+use crate::domain::{GrantId, OrganizationId, SubjectId, grant::RevocationReason, subject::ErasureId};
 
 /// A grant that is not revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,15 @@ pub trait GrantDirectory: Send + Sync + 'static {
     /// The organizations in which grants that are cut off may not be revoked yet.
     fn pending_organizations(&self) -> Vec<OrganizationId>;
 
-    /// The people to whose grants something is still to be done.
+    /// The people to whose grants something is still to be done, or who are not forgotten yet.
     fn pending_subjects(&self) -> Vec<SubjectId>;
+
+    /// Whom this erasure is about.
+    fn subject_of_erasure(&self, erasure_id: ErasureId) -> Option<SubjectId>;
+
+    /// How many grants were revoked because the person was erased.
+    fn grants_ended_by_erasure(&self, subject: SubjectId) -> u64;
+
+    /// Everybody who was erased.
+    fn erased_subjects(&self) -> Vec<SubjectId>;
 }

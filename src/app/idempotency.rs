@@ -30,8 +30,8 @@ impl Authority {
         operation: &str,
         asked: &[&[u8]],
     ) -> Result<Context, UseCaseError<IdempotencyKeyRefusal>> {
-        let command =
-            IdempotencyKeyCommand::Use { operation: operation.to_owned(), request_hash: self.seeds.request_hash(asked.iter().copied()) };
+        let request_hash = self.seeds.request_hash(caller, key.as_str(), asked.iter().copied());
+        let command = IdempotencyKeyCommand::Use { operation: operation.to_owned(), request_hash };
         let stream = idempotency_key::stream_of(caller, key.as_str());
         let used = self.idempotency_keys.execute(&self.outside, &context, &stream, &command).await?;
         Ok(match used.state.used_at() {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{
         GrantId, MachineTokenId, Seconds,
-        grant::{Grant, GrantCommand, GrantRefusal, Issue, Issued, RedeemCode, Refresh, issued},
+        grant::{CutOff, Grant, GrantCommand, GrantRefusal, Issue, Issued, RedeemCode, Refresh, RevocationReason, issued},
         machine_token::MachineTokenCommand,
     },
     keys::{AccessTokenRef, RefreshTokenRef, Secret},
@@ -178,7 +178,10 @@ impl Authority {
         if reasons.is_empty() && !cut_off.is_some_and(|cut_off| grant.was_opened_by(cut_off.at)) {
             return Ok(());
         }
-        Err(invalid_grant("the organization does not allow the client any more"))
+        Err(match cut_off {
+            Some(CutOff { reason: RevocationReason::SubjectErased, .. }) => invalid_grant("the subject is unknown"),
+            _ => invalid_grant("the organization does not allow the client any more"),
+        })
     }
 
     /// Finds out what to issue, and which of the named resource servers the grant has to have granted. Of a grant that is

@@ -14,6 +14,7 @@ pub mod claims;
 pub mod clients;
 pub mod custom_claims;
 pub mod directory;
+pub mod erase;
 pub mod idempotency;
 pub mod import;
 pub mod initial_access_tokens;

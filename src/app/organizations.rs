@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use super::{Authority, Context, Trouble, UseCaseError, directory::GrantDirectory};
 use crate::{
     domain::{
-        ClientId, GrantId, OrganizationId, SubjectId,
+        ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
         grant::{CutOff, GrantCommand, RevocationReason, Revoke},
         organization::{OrganizationCommand, OrganizationPolicy, OrganizationReason, verdict},
     },
@@ -81,16 +81,20 @@ impl Authority {
         Ok(verdict(Some((id, organization.policy())), client_id, client))
     }
 
-    /// Since when what a person allowed a client in an organization is over, by the latest that ended it.
+    /// Since when what a person allowed a client in an organization is over, by the latest that ended it. What a person who
+    /// was erased allowed is over whenever that was.
     pub(super) async fn cut_off(
         &self,
         subject: SubjectId,
         client_id: &ClientId,
         organization_id: Option<&OrganizationId>,
     ) -> Result<Option<CutOff>, Trouble> {
+        let person = self.subjects.load(&self.outside, &subject.stream()).await?;
+        if person.erased().is_some() {
+            return Ok(Some(CutOff { at: Timestamp(i64::MAX), reason: RevocationReason::SubjectErased }));
+        }
         let Some(id) = organization_id else { return Ok(None) };
         let organization = self.organizations.load(&self.outside, &id.stream()).await?;
-        let person = self.subjects.load(&self.outside, &subject.stream()).await?;
         let disconnected =
             organization.disconnected_at(client_id).map(|at| CutOff { at, reason: RevocationReason::OrganizationDisconnected });
         let left = person.left_at(id).map(|at| CutOff { at, reason: RevocationReason::LeftOrganization });

@@ -64,6 +64,9 @@ impl Authority {
     /// Does what changes of a person's roles and memberships still have to do to their grants.
     pub async fn enforce_subject(&self, context: &Context, directory: &dyn GrantDirectory, subject: SubjectId) -> Result<(), Trouble> {
         let person = self.subjects.load(&self.outside, &subject.stream()).await?;
+        if person.erased().is_some() {
+            return self.complete_erasure(context, directory, subject).await;
+        }
         if person.pending().is_empty() {
             return Ok(());
         }

@@ -38,10 +38,12 @@ impl SeedMaker {
         Seed { key: hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref()), time: first_used_at, drawn: AtomicU32::new(0) }
     }
 
-    /// What is kept of a request: a keyed hash, since its body may hold something personal that could be guessed.
-    pub fn request_hash<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    /// What is kept of a request: a keyed hash, since its body may hold something personal that could be guessed. The
+    /// request's own key goes in, which is kept nowhere: so whoever has our key can't try guesses either.
+    pub fn request_hash<'a>(&self, caller: ApiKeyId, key: &'a str, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         let mut context = hmac::Context::with_key(&self.requests);
-        for part in parts {
+        context.update(caller.0.as_bytes());
+        for part in std::iter::once(key.as_bytes()).chain(parts) {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -155,8 +157,10 @@ mod tests {
         }
 
         #[test]
-        fn no_two_requests_have_one_hash(a in any::<Vec<Vec<u8>>>(), b in any::<Vec<Vec<u8>>>()) {
-            let hash = |parts: &[Vec<u8>]| maker(1).request_hash(parts.iter().map(Vec::as_slice));
+        fn no_two_requests_have_one_hash(a in any::<(u128, String, Vec<Vec<u8>>)>(), b in any::<(u128, String, Vec<Vec<u8>>)>()) {
+            let hash = |(caller, key, parts): &(u128, String, Vec<Vec<u8>>)| {
+                maker(1).request_hash(ApiKeyId(Uuid::from_u128(*caller)), key, parts.iter().map(Vec::as_slice))
+            };
             prop_assert_eq!(hash(&a) == hash(&b), a == b);
         }
     }

@@ -155,6 +155,13 @@ impl VerifierKey {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The same key as JOSE has it, under the name that certificates call it by.
+    pub fn jwk(&self) -> Jwk {
+        let jwk = Jwk::ed25519(&self.public);
+        let kid = jwk.thumbprint();
+        Jwk { kid, alg: Some(Algorithm::EdDsa.as_str().to_owned()), public_key_use: Some("sig".to_owned()), ..jwk }
+    }
 }
 
 impl PartialEq for VerifierKey {

@@ -120,6 +120,8 @@ def furnish(server):
     request = authorize(server, client["client_id"])
     tokens = redeem(server, client["client_id"], authorize(server, client["client_id"], decide=True))
     grant = server.call("GET", "/v1/subjects/ana/grants")["grants"][0]
+    authorize(server, client["client_id"], decide=True, person="zoe")
+    erasure = server.call("POST", "/v1/subjects/zoe/erase")
     by_client = {"client_id": secret_client["client_id"]}
     ids = {
         "/v1/clients/{client_id}": {"client_id": client["client_id"]},
@@ -137,6 +139,7 @@ def furnish(server):
         "/v1/organizations/{id}/connected-apps/{client_id}": {"id": "acme", "client_id": client["client_id"]},
         "/v1/subjects/{id}/roles": {"id": "ana"},
         "/v1/subjects/{id}/sessions": {"id": "ana"},
+        "/v1/audit/erasures/{id}": {"id": erasure["id"]},
         "/v1/resource-servers/{id}": {"id": resource_server["id"]},
         "/v1/resource-servers/{id}/credentials": {"id": resource_server["id"]},
         "/resource-servers/{id}/oauth-protected-resource": {"id": resource_server["id"]},
@@ -147,13 +150,13 @@ def furnish(server):
     return {"keys": keys, "own_key_ids": own, "access_token": tokens["access_token"], "ids": ids}
 
 
-def authorize(server, client_id, decide=False):
+def authorize(server, client_id, decide=False, person="ana"):
     challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
     query = urllib.parse.urlencode({
         "response_type": "code", "client_id": client_id, "redirect_uri": "https://app.example.com/callback",
         "scope": "openid email", "state": "s", "code_challenge": challenge, "code_challenge_method": "S256",
     })
-    subject = {"id": "ana", "auth_time": int(time.time()), "claims": {"email": "ana@example.com"}}
+    subject = {"id": person, "auth_time": int(time.time()), "claims": {"email": "ana@example.com"}}
     request = server.call("POST", "/v1/authorization-requests", {"query": query, "subject": subject})
     return server.call("POST", f"/v1/authorization-requests/{request['id']}/decision", {"decision": "approve"}) if decide else request
 

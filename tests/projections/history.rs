@@ -61,7 +61,8 @@ impl History {
                 63..=75 => self.refresh(engine).await,
                 76..=83 => self.machine_token(engine).await,
                 84..=89 => self.revoke(engine).await,
-                90..=91 => self.disconnect(engine).await,
+                90 => self.disconnect(engine).await,
+                91 => self.erase(engine).await,
                 92..=95 => self.change_client(engine).await,
                 96 => self.api_key(engine).await,
                 97 => self.resource_server(engine).await,
@@ -202,6 +203,11 @@ impl History {
         let grants = engine.live().grants_of_subject(subject);
         let Some(grant) = self.pick(&grants) else { return };
         assert!(engine.authority.revoke_grant(&context(), subject, grant.grant_id).await.expect("the store works"));
+    }
+
+    async fn erase(&mut self, engine: &Engine) {
+        let person = format!("person-{}", self.rng.random_range(0..PEOPLE));
+        engine.authority.erase_subject(&context(), &*engine.live(), &person).await.expect("the store and the vault work");
     }
 
     async fn change_client(&mut self, engine: &Engine) {

@@ -1,5 +1,6 @@
 //! What was true at a moment and at a position: consents, grants, clients, signing keys; and how it came about.
 
+use grantlog_core::app::Context;
 use grantlog_tests::{Authorization, TestServer, text};
 use http::Method;
 use serde_json::{Value, json};
@@ -171,6 +172,35 @@ async fn what_an_organization_ends_is_over_from_its_decision_on() {
         assert!(steps.ends_with(&["organization_disconnected", "revoked"]), "{steps:?}");
         assert_eq!(history["grant"]["state"], "revoked");
     }
+}
+
+/// Who they were is not known any more; what was agreed, to whom and until when is.
+#[tokio::test]
+async fn what_an_erased_person_had_agreed_to_is_still_told_without_them() {
+    let server = TestServer::start().await;
+    let client = server.confidential_client().await;
+    Authorization::of(&server, &client, "openid").tokens().await;
+    let before = get(&server, "/v1/audit/consents?subject=ana").await;
+    let subject_id = text(&before["grants"][0], "subject_id").to_owned();
+    server.advance(60);
+    // The erasure gets through, and the revocation that follows from it does not.
+    server.store.allow_appends(Some(1));
+    assert_eq!(server.call("admin", Method::POST, "/v1/subjects/ana/erase", None).await.status, 503);
+    server.store.allow_appends(None);
+    let path = format!("/v1/audit/consents?subject_id={subject_id}&include_ended=true");
+    let told = async |when: &str| {
+        let answer = get(&server, &format!("{path}{when}")).await;
+        assert_eq!(answer["people"], json!({ &*subject_id: null }));
+        (text(&answer["grants"][0], "state").to_owned(), answer["grants"][0].get("reason").cloned())
+    };
+    let erased = Some(json!("subject_erased"));
+    assert_eq!(told("").await, ("cut_off".to_owned(), erased.clone()));
+    assert_eq!(told("&as_of=2026-03-03T14:00:30Z").await, ("active".to_owned(), None));
+    server.app.authority.enforce_pending(&Context::system(), &*server.app.live).await.unwrap();
+    assert_eq!(told("").await, ("revoked".to_owned(), erased));
+    let history = get(&server, &format!("/v1/audit/consents/{}/history", text(&before["grants"][0], "grant_id"))).await;
+    let steps: Vec<_> = history["steps"].as_array().unwrap().iter().map(|step| text(step, "step")).collect();
+    assert!(steps.ends_with(&["erased", "revoked"]) && history["subject"].is_null(), "{steps:?}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod client_authentication;
 mod concurrency;
 mod consent_matrix;
 mod custom_claims;
+mod erasure;
 mod flow;
 mod grants;
 mod hosted_authorization;

@@ -1,6 +1,8 @@
 //! Nothing usable and nothing personal is kept or logged: a server that logs everything is put through all it can do,
 //! well and badly, and then its log and every file of its data directory are searched.
 
+mod erasure;
+
 use std::{fs, path::Path};
 
 use grantlog_tests::{

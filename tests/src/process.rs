@@ -127,10 +127,24 @@ impl Installation {
         text
     }
 
+    /// Runs another subcommand, of one word or more, and expects it to succeed; returns what it printed.
+    #[track_caller]
+    pub fn run(&self, subcommand: &str, arguments: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(subcommand).args(arguments).output().expect("it runs");
+        assert!(status.success(), "{subcommand}: {status}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8_lossy(&stdout).into_owned()
+    }
+
     fn command(&self, subcommand: &str) -> Command {
         let mut words = self.wrapper.iter().map(PathBuf::from).chain([program()]);
         let mut command = Command::new(words.next().expect("the program itself"));
-        command.args(words).arg(subcommand).arg("--config").arg(self.root.path().join("grantlog.toml")).arg("--data").arg(&self.data);
+        command
+            .args(words)
+            .args(subcommand.split(' '))
+            .arg("--config")
+            .arg(self.root.path().join("grantlog.toml"))
+            .arg("--data")
+            .arg(&self.data);
         // What the environment says would override the file.
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GRANTLOG_")) {
             command.env_remove(name);

@@ -60,6 +60,11 @@ impl Remote {
         &self.issuer
     }
 
+    /// The API key of a role.
+    pub fn key(&self, role: &str) -> &str {
+        &self.keys[role]
+    }
+
     async fn send(&self, request: RequestBuilder) -> Result<Reply, Lost> {
         let answer = request.send().await.map_err(|_| Lost)?;
         let status = answer.status();

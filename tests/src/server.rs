@@ -144,6 +144,7 @@ impl TestServer {
             issuers: live.clone(),
         };
         let authority = Authority::new(settings, outside, vault, live.clone(), live.clone());
+        authority.forget_erased(&*live).await.expect("the vault is in memory");
         let signer = NoteSigner::new("auth.example.com", authority.ensure_ledger_key().await.expect("a key is made")).expect("it signs");
         let options = LedgerOptions {
             file: None,

@@ -114,7 +114,9 @@ pub async fn revoke(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 pub(super) async fn find_subject(app: &App, request: &Request) -> Result<Option<SubjectId>, Problem> {
-    app.authority.vault().find_subject(request.param("id")?).await.map_err(|error| unavailable(error.into()))
+    let found = app.authority.vault().find_subject(request.param("id")?).await.map_err(|error| unavailable(error.into()))?;
+    // Whoever is being erased is not known any more, even while the vault still has their key.
+    Ok(found.filter(|subject| !app.live.is_erased(*subject)))
 }
 
 fn describe(app: &App, grant: &GrantView) -> Option<Grant> {

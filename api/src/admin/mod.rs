@@ -3,6 +3,7 @@
 
 pub mod api_keys;
 pub mod clients;
+pub mod erasures;
 pub mod grants;
 pub mod initial_access_tokens;
 pub mod organizations;

@@ -63,9 +63,9 @@ pub struct CutOffGrant {
     id: String,
     /// Whom it is to.
     client: GrantedClient,
-    /// The application's id of the person.
+    /// The application's id of the person; null: the person is not known any more.
     #[schema(example = "ana")]
-    subject: String,
+    subject: Option<String>,
     /// What was agreed, scopes separated by spaces.
     scope: String,
     /// Since when (RFC 3339, UTC).
@@ -111,9 +111,9 @@ pub struct ConnectedAppWithPeople {
 /// A person who has connected a client.
 #[derive(Serialize, ToSchema)]
 pub struct ConnectedPerson {
-    /// The application's id of them.
+    /// The application's id of them; null: they are not known any more.
     #[schema(example = "ana")]
-    id: String,
+    id: Option<String>,
     /// The grant.
     grant_id: String,
     /// What they agreed to, scopes separated by spaces.
@@ -195,11 +195,11 @@ async fn show_cut_off(
     let found = app.live.would_be_cut_off(organization_id, &policy, cursor.as_deref(), limit).map_err(|_| invalid_cursor())?;
     let mut grants = Vec::with_capacity(found.page.items.len());
     for grant in &found.page.items {
-        let (Some(client), Some(subject)) = (app.live.client(&grant.client_id), person(app, grant).await?) else { continue };
+        let Some(client) = app.live.client(&grant.client_id) else { continue };
         grants.push(CutOffGrant {
             id: grant.grant_id.to_string(),
             client: GrantedClient::of(&client),
-            subject,
+            subject: person(app, grant).await?,
             scope: grant.scope.to_string(),
             consented_at: grant.consented_at.map(Timestamp::to_rfc3339),
         });
@@ -241,9 +241,8 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
     let page = app.live.grants_to_client_in(&organization_id, &client_id, cursor.as_deref(), limit).map_err(|_| invalid_cursor())?;
     let mut connected_by = Vec::with_capacity(page.items.len());
     for grant in &page.items {
-        let Some(id) = person(&app, grant).await? else { continue };
         connected_by.push(ConnectedPerson {
-            id,
+            id: person(&app, grant).await?,
             grant_id: grant.grant_id.to_string(),
             scope: grant.scope.to_string(),
             consented_at: grant.consented_at.map(Timestamp::to_rfc3339),

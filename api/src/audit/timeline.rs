@@ -86,6 +86,7 @@ pub(super) fn step_name(kind: &str, data: &Value) -> &'static str {
         "organization.client_disconnected" => "organization_disconnected",
         "subject.left_organization" => "left_organization",
         "subject.roles_set" => "roles_set",
+        "subject.erased" => "erased",
         "policy.published" => "policy_published",
         "resource_server.registered" | "resource_server.updated" => "resource_server_set",
         "signing_key.generated" => "key_made",
@@ -214,7 +215,7 @@ impl<'a> Timeline<'a> {
             ("subject.left_organization" | "subject.roles_set", Some(organization)) => {
                 Filter::about(Kind::Stream, grant.subject.stream().as_str()).and(Kind::Organization, &*organization.0)
             }
-            ("subject.roles_set", None) => Filter::about(Kind::Stream, grant.subject.stream().as_str()),
+            ("subject.roles_set", None) | ("subject.erased", _) => Filter::about(Kind::Stream, grant.subject.stream().as_str()),
             _ => return Ok(None),
         };
         let found = self.app.history.all(filter.and(Kind::Type, kind), event.recorded.position).await.map_err(silent)?;
@@ -234,6 +235,7 @@ fn cause_of(kind: &str, data: &Value) -> Option<&'static str> {
         "organization_disconnected" => Some("organization.client_disconnected"),
         "left_organization" => Some("subject.left_organization"),
         "roles_changed" => Some("subject.roles_set"),
+        "subject_erased" => Some("subject.erased"),
         _ => None,
     }
 }

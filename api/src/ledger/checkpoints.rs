@@ -1,6 +1,6 @@
 //! Checkpoints: look at them, ask for one; and the keys that verify them.
 
-use grantlog_core::ledger::Hash;
+use grantlog_core::{jose::Jwk, ledger::Hash};
 use grantlog_projections::ledger::KeptCheckpoint;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -46,7 +46,7 @@ pub struct CheckpointPage {
     next_after: Option<u64>,
 }
 
-/// What verifies checkpoints.
+/// What verifies checkpoints, and certificates.
 #[derive(Serialize, ToSchema)]
 pub struct LedgerKeys {
     /// The identity of the log: the first line of its checkpoints.
@@ -54,6 +54,10 @@ pub struct LedgerKeys {
     /// The keys (C2SP signed-note), the one that signs now last. Keep them somewhere else: whoever verifies needs a key that
     /// the log did not tell it.
     verifier_keys: Vec<String>,
+    /// The same keys as JWKs, each with `kid`, `alg` and `use`: they verify the certificates of erasures. With this member the
+    /// document is a JWK Set (RFC 7517 §5).
+    #[schema(value_type = Vec<Object>)]
+    keys: Vec<Jwk>,
 }
 
 impl Checkpoint {
@@ -95,15 +99,16 @@ pub async fn create(app: App, request: Request) -> Result<Response, Problem> {
     Ok(reply::ok(&Checkpoint::of(signed)))
 }
 
-/// Read the keys that verify checkpoints.
+/// Read the keys that verify checkpoints and certificates.
 #[utoipa::path(get, path = KEYS, tag = "ledger", operation_id = "listLedgerKeys", security(()),
     responses((status = 200, description = "The keys.", body = LedgerKeys), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn keys(app: App, _: Request) -> Result<Response, Problem> {
     let keys = app.ledger.keys().await.map_err(trouble)?;
     let current = app.ledger.verifier_key();
-    let earlier = keys.iter().filter(|key| *key != current);
+    let all: Vec<_> = keys.iter().filter(|key| *key != current).chain([current]).collect();
     Ok(reply::ok(&LedgerKeys {
         origin: current.name().to_owned(),
-        verifier_keys: earlier.chain([current]).map(ToString::to_string).collect(),
+        verifier_keys: all.iter().map(ToString::to_string).collect(),
+        keys: all.iter().map(|key| key.jwk()).collect(),
     }))
 }

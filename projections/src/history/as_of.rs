@@ -309,6 +309,9 @@ impl<'a> Then<'a> {
         opened: Position,
         client: Option<&ClientAsOf>,
     ) -> Result<Option<RevocationReason>, HistoryError> {
+        if self.is_erased(subject)? {
+            return Ok(Some(RevocationReason::SubjectErased));
+        }
         if let Some(organization_id) = organization_id {
             if self.left(subject, organization_id)? > Some(opened) {
                 return Ok(Some(RevocationReason::LeftOrganization));
@@ -323,6 +326,11 @@ impl<'a> Then<'a> {
             None => None,
         };
         Ok((!verdict(organization, client_id, metadata).is_empty()).then_some(RevocationReason::OrganizationPolicy))
+    }
+
+    fn is_erased(&self, subject: SubjectId) -> Result<bool, HistoryError> {
+        let filter = Filter::about(Kind::Stream, subject.stream().as_str()).and(Kind::Type, "subject.erased");
+        Ok(self.last(filter)?.is_some())
     }
 
     /// Where the person left the organization last, with an end to what they had allowed there.

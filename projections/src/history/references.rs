@@ -142,7 +142,10 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
         Event::Subject(event) => match event {
             SubjectEvent::RolesSet { organization_id, .. } => own.organization(organization_id.as_ref()),
             SubjectEvent::LeftOrganization { organization_id, .. } => own.organization(Some(organization_id)),
-            SubjectEvent::Registered {} | SubjectEvent::Enforced { .. } => own,
+            SubjectEvent::Registered {}
+            | SubjectEvent::Enforced { .. }
+            | SubjectEvent::Erased { .. }
+            | SubjectEvent::ErasureCompleted { .. } => own,
         },
         Event::Client(event) => of_client(own, event),
         Event::SigningKey(_)

@@ -9,10 +9,11 @@ use grantlog_core::{
         ClientId, GrantId, OrganizationId, SubjectId, Timestamp,
         grant::RevocationReason,
         organization::{OrganizationPolicy, OrganizationReason, verdict},
+        subject::ErasureId,
     },
 };
 
-use super::{ClientView, GrantView, InvalidCursor, Live, state::State};
+use super::{ClientView, ErasureView, GrantView, InvalidCursor, Live, state::State};
 
 /// A client that people have connected in an organization.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,9 @@ impl State {
     /// Why nothing under this grant is good, though it is not revoked; nothing when it is.
     pub(super) fn cut_off(&self, grant: &GrantView) -> Option<RevocationReason> {
         let subject = self.subjects.get(grant.subject);
+        if subject.is_some_and(|subject| subject.is_erased()) {
+            return Some(RevocationReason::SubjectErased);
+        }
         if subject.is_some_and(|subject| subject.is_unreadable()) {
             return Some(RevocationReason::LeftOrganization);
         }
@@ -183,6 +187,23 @@ impl Live {
     }
 }
 
+impl Live {
+    /// At most `limit` erasures, in the order of their ids, after the cursor that the page before ended with.
+    pub fn erasures(&self, after: Option<&str>, limit: usize) -> Result<Page<ErasureView>, InvalidCursor> {
+        let after = after.map(|cursor| cursor.parse().map_err(|_| InvalidCursor)).transpose()?;
+        let state = self.read();
+        let mut following = state.subjects.erasures(after);
+        let items: Vec<_> = following.by_ref().take(limit).cloned().collect();
+        let next = items.last().filter(|_| following.next().is_some()).map(|erasure| erasure.id.to_string());
+        Ok(Page { items, next })
+    }
+
+    /// Whether a person was erased.
+    pub fn is_erased(&self, subject: SubjectId) -> bool {
+        self.read().subjects.erasure_of(subject).is_some()
+    }
+}
+
 impl GrantDirectory for Live {
     fn cut_off_in(&self, organization_id: &OrganizationId) -> Vec<(GrantId, RevocationReason)> {
         let state = self.read();
@@ -205,6 +226,22 @@ impl GrantDirectory for Live {
     }
 
     fn pending_subjects(&self) -> Vec<SubjectId> {
-        self.read().subjects.pending().collect()
+        let state = self.read();
+        // A grant may have been opened while its person was being erased.
+        let erased = state.subjects.erasures(None).map(|erasure| erasure.subject);
+        let late = erased.filter(|subject| state.grants.of_subject(*subject).next().is_some());
+        state.subjects.pending().chain(late).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn subject_of_erasure(&self, erasure_id: ErasureId) -> Option<SubjectId> {
+        self.read().subjects.erasure(erasure_id).map(|erasure| erasure.subject)
+    }
+
+    fn grants_ended_by_erasure(&self, subject: SubjectId) -> u64 {
+        self.read().subjects.erasure_of(subject).map_or(0, |erasure| erasure.grants_ended)
+    }
+
+    fn erased_subjects(&self) -> Vec<SubjectId> {
+        self.read().subjects.erasures(None).map(|erasure| erasure.subject).collect()
     }
 }

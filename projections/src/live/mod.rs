@@ -51,6 +51,7 @@ pub use resource_servers::{ResourceServerPage, ResourceServerView};
 use serde::{Deserialize, Serialize};
 pub use state::State;
 pub(crate) use state::{Applied, Fact};
+pub use subjects::ErasureView;
 use tokio::sync::watch;
 pub use trusted_issuers::TrustedIssuerView;
 pub use verdict::{AccessTokenRef, LiveAccessToken, LiveRefreshToken};

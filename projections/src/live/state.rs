@@ -6,6 +6,7 @@ use grantlog_core::{
     domain::{
         ApiKeyId, ClientId, Event, GrantId, InitialAccessTokenId, MachineTokenId, OrganizationId, ResourceServerId, StreamId, StreamKind,
         SubjectId, Timestamp, TrustedIssuerId,
+        grant::{GrantEvent, RevocationReason},
     },
     store::{Position, Recorded},
 };
@@ -168,6 +169,11 @@ impl State {
             }
             Event::Grant(event) => {
                 let Ok(grant_id) = stream.key().parse::<GrantId>() else { return self.unreadable += 1 };
+                if let GrantEvent::Revoked { reason: RevocationReason::SubjectErased } = &event
+                    && let Some(grant) = self.grants.get(grant_id)
+                {
+                    self.subjects.note_grant_ended(grant.subject);
+                }
                 let mut around = Surroundings { time: at.time, position: at.position, clients: &self.clients, pool: &mut self.pool };
                 self.grants.apply(grant_id, event, &mut around);
             }

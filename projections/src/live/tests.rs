@@ -13,7 +13,7 @@ use grantlog_core::{
         organization::{ChangeNumber, OrganizationEvent},
         resource_server::ResourceServerEvent,
         signing_key::SigningKeyEvent,
-        subject::{RoleChangeEffect, SubjectChange, SubjectEvent},
+        subject::{ErasureId, RoleChangeEffect, SubjectChange, SubjectEvent},
         trusted_issuer::TrustedIssuerEvent,
     },
     keys::KeyDirectory,
@@ -432,6 +432,66 @@ fn whoever_left_an_organization_has_nothing_there() {
     assert_eq!(live.grants_of(subject(1)), [expected]);
     assert_eq!(live.pending_subjects(), [subject(1)]);
     assert!(is_live(one(Jwt).at(after(2), &subject(2).stream(), left()), &TOKEN));
+}
+
+fn erased() -> SubjectEvent {
+    SubjectEvent::Erased { erasure_id: ErasureId(uuid(9)) }
+}
+
+fn revoked_with(reason: RevocationReason) -> GrantEvent {
+    GrantEvent::Revoked { reason }
+}
+
+#[test]
+fn nothing_that_an_erased_person_allowed_is_good() {
+    let history = || one(Jwt).at(after(2), &subject(1).stream(), erased());
+    assert!(!is_live(history(), &TOKEN));
+    let known = live(history());
+    let expected = GrantEntry { grant_id: grant(1), organization_id: Some(acme()), cut_off: Some(RevocationReason::SubjectErased) };
+    assert_eq!((known.grants_of(subject(1)), known.pending_subjects()), (vec![expected], vec![subject(1)]));
+    assert!(known.is_erased(subject(1)) && !known.is_erased(subject(2)));
+    // Also what was opened after it, by whoever was under way with it.
+    let history = one(Jwt).at(after(2), &subject(1).stream(), erased());
+    let late = AccessTokenRef::Grant { grant_id: grant(2), token: TokenNumber(0) };
+    assert!(!is_live(connected(history, grant(2), client(1), Jwt), &late));
+    assert!(is_live(one(Jwt).at(after(2), &subject(2).stream(), erased()), &TOKEN));
+}
+
+#[test]
+fn an_erasure_is_pending_until_it_is_complete_and_no_grant_is_left() {
+    let history = one(Jwt).at(after(2), &subject(1).stream(), erased());
+    let ended = history.at(after(3), &grant(1).stream(), revoked_with(RevocationReason::SubjectErased));
+    let known = live(History(ended.0.clone()));
+    assert_eq!((known.pending_subjects(), known.grants_ended_by_erasure(subject(1))), (vec![subject(1)], 1));
+    let complete = ended.at(after(4), &subject(1).stream(), SubjectEvent::ErasureCompleted { grants_ended: 1 });
+    let known = live(History(complete.0.clone()));
+    assert_eq!((known.pending_subjects(), known.erased_subjects()), (vec![], vec![subject(1)]));
+    let late = live(connected(complete, grant(2), client(1), Jwt));
+    assert_eq!((late.pending_subjects(), late.grants_ended_by_erasure(subject(1))), (vec![subject(1)], 1));
+}
+
+#[test]
+fn grants_that_ended_for_other_reasons_are_not_counted() {
+    let history = one(Jwt).at(after(2), &subject(1).stream(), erased());
+    let known = live(history.at(after(3), &grant(1).stream(), revoked_with(RevocationReason::Disconnected)));
+    assert_eq!(known.grants_ended_by_erasure(subject(1)), 0);
+}
+
+#[test]
+fn erasures_are_listed_in_pages() {
+    let erasure = |number: u8| SubjectEvent::Erased { erasure_id: ErasureId(uuid(number)) };
+    let history = (1..=3).fold(History::default(), |history, number| history.at(START, &subject(number).stream(), erasure(10 - number)));
+    let live = live(history);
+    let page = |after: Option<&str>| {
+        let page = live.erasures(after, 2).expect("a cursor");
+        (page.items.iter().map(|erasure| erasure.subject).collect::<Vec<_>>(), page.next)
+    };
+    let (first, next) = page(None);
+    assert_eq!((first, next.as_deref()), (vec![subject(3), subject(2)], Some(uuid(8).to_string().as_str())));
+    assert_eq!(page(next.as_deref()), (vec![subject(1)], None));
+    assert!(live.erasures(Some("x"), 2).is_err());
+    assert_eq!(live.subject_of_erasure(ErasureId(uuid(9))), Some(subject(1)));
+    assert_eq!(live.subject_of_erasure(ErasureId(uuid(1))), None);
 }
 
 #[test]

@@ -165,6 +165,8 @@ pub enum DenialCause {
     ClientDisconnected,
     /// The person left the organization after they had been attested.
     NotAMember,
+    /// The person was erased after they had been attested.
+    SubjectErased,
 }
 
 impl From<OrganizationReason> for DenialCause {

@@ -39,6 +39,8 @@ pub struct Person<'a> {
     pub earlier: &'a EarlierConsent,
     /// Why the client may not work where they act.
     pub organization_reasons: &'a [OrganizationReason],
+    /// Whether they were erased since they were attested.
+    pub is_erased: bool,
 }
 
 /// What follows from all that is known.
@@ -82,7 +84,10 @@ pub fn judge(known: &Known<'_>) -> Judgement {
     let bounds = Bounds { grantable, required: known.client.required_scope.intersection(requested) };
     let consent = known.person.and_then(|person| consent_required(known, person.earlier, &bounds.grantable));
     let forbidden = |person: Person<'_>| person.organization_reasons.first().map(|reason| DenialCause::from(*reason));
-    let hopeless = known.person.and_then(|person| forbidden(person).or_else(|| hopeless(requested, &bounds)));
+    let hopeless = known.person.and_then(|person| {
+        let erased = person.is_erased.then_some(DenialCause::SubjectErased);
+        erased.or_else(|| forbidden(person)).or_else(|| hopeless(requested, &bounds))
+    });
     Judgement { scopes, bounds, consent, hopeless }
 }
 

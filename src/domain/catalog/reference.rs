@@ -142,6 +142,16 @@ pub const EVENT_TYPES: &[EventType] = &[
         "subject.enforced",
         "What a change of roles or memberships, or one before it, took away is gone from their grants.",
     ),
+    follows(
+        StreamKind::Subject,
+        "subject.erased",
+        "The person is to be forgotten: nothing that they allowed is good from here on, and whoever comes under their name is somebody else.",
+    ),
+    follows(
+        StreamKind::Subject,
+        "subject.erasure_completed",
+        "Their key is destroyed and their grants are revoked: nobody can tell any more who they were.",
+    ),
     begins(StreamKind::TrustedIssuer, "trusted_issuer.registered", "The tokens of a login system are trusted."),
     follows(
         StreamKind::TrustedIssuer,

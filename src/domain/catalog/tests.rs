@@ -28,7 +28,7 @@ use crate::{
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
         organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
         policy::PolicyDocument,
-        subject::{RoleChangeEffect, SubjectChange},
+        subject::{ErasureId, RoleChangeEffect, SubjectChange},
     },
     jose::{Algorithm, VerificationAlgorithm},
     protocol::{
@@ -158,6 +158,8 @@ wire_names! {
         RolesSet => "subject.roles_set",
         LeftOrganization => "subject.left_organization",
         Enforced => "subject.enforced",
+        Erased => "subject.erased",
+        ErasureCompleted => "subject.erasure_completed",
     },
     TrustedIssuer {
         Registered => "trusted_issuer.registered",
@@ -627,6 +629,7 @@ fn authorization_samples() -> Vec<(&'static str, Event)> {
             E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::ClientDisconnected) },
         ),
         ("authorization/denied.not_a_member", E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::NotAMember) }),
+        ("authorization/denied.subject_erased", E::Denied { error: DenialError::AccessDenied, cause: Some(DenialCause::SubjectErased) }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }
@@ -665,6 +668,7 @@ fn grant_samples() -> Vec<(&'static str, Event)> {
         ("grant/revoked.organization_policy", E::Revoked { reason: RevocationReason::OrganizationPolicy }),
         ("grant/revoked.organization_disconnected", E::Revoked { reason: RevocationReason::OrganizationDisconnected }),
         ("grant/revoked.left_organization", E::Revoked { reason: RevocationReason::LeftOrganization }),
+        ("grant/revoked.subject_erased", E::Revoked { reason: RevocationReason::SubjectErased }),
     ];
     samples.map(|(file, event)| (file, event.into())).into()
 }
@@ -772,6 +776,8 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             SubjectEvent::LeftOrganization { organization_id: organization(), effect: RoleChangeEffect::Keep }.into(),
         ),
         ("subject/enforced", SubjectEvent::Enforced { change: SubjectChange(1) }.into()),
+        ("subject/erased", SubjectEvent::Erased { erasure_id: ErasureId(id(8)) }.into()),
+        ("subject/erasure_completed", SubjectEvent::ErasureCompleted { grants_ended: 2 }.into()),
         ("trusted_issuer/registered", TrustedIssuerEvent::Registered { settings: trusted_issuer() }.into()),
         ("trusted_issuer/registered.minimal", TrustedIssuerEvent::Registered { settings: smallest_trusted_issuer() }.into()),
         ("trusted_issuer/updated", TrustedIssuerEvent::Updated { settings: trusted_issuer() }.into()),

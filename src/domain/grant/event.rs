@@ -41,6 +41,8 @@ pub enum RevocationReason {
     RolesChanged,
     /// All sessions of the person were ended.
     SessionsEnded,
+    /// The person was erased.
+    SubjectErased,
     /// A code was presented twice (RFC 6749 §4.1.2).
     CodeReplayed,
     /// A refresh token was presented again after its grace window (RFC 9700 §4.14).

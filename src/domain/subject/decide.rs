@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, convert::Infallible};
 
-use super::{RoleChangeEffect, Subject, SubjectChange, SubjectEvent};
+use super::{ErasureId, RoleChangeEffect, Subject, SubjectChange, SubjectEvent};
 use crate::domain::{Decider, OrganizationId, Timestamp};
 
 /// What can be asked of a subject.
@@ -29,6 +29,16 @@ pub enum SubjectCommand {
         /// The change.
         change: SubjectChange,
     },
+    /// Be forgotten.
+    Erase {
+        /// What the certificate about it will be named.
+        erasure_id: ErasureId,
+    },
+    /// Take note that nothing of the erasure is left to be done.
+    CompleteErasure {
+        /// How many grants were revoked because of it.
+        grants_ended: u64,
+    },
 }
 
 /// What may happen to a subject. Nothing is refused.
@@ -45,6 +55,17 @@ impl Decider for SubjectDecider {
         Ok(match command {
             SubjectCommand::Register if subject.exists() => vec![],
             SubjectCommand::Register => vec![SubjectEvent::Registered {}],
+            // What is erased is erased once, and under the first name.
+            SubjectCommand::Erase { .. } if subject.erased().is_some() => vec![],
+            SubjectCommand::Erase { erasure_id } if subject.exists() => vec![SubjectEvent::Erased { erasure_id: *erasure_id }],
+            // The vault knows them, and the first event about them is still on its way.
+            SubjectCommand::Erase { erasure_id } => vec![SubjectEvent::Registered {}, SubjectEvent::Erased { erasure_id: *erasure_id }],
+            SubjectCommand::CompleteErasure { grants_ended } if subject.is_being_erased() => {
+                vec![SubjectEvent::ErasureCompleted { grants_ended: *grants_ended }]
+            }
+            SubjectCommand::CompleteErasure { .. } => vec![],
+            // Nothing more is learnt of somebody who is forgotten.
+            _ if subject.erased().is_some() => vec![],
             SubjectCommand::SetRoles { organization_id, roles, effect } => set_roles(subject, organization_id.as_ref(), roles, *effect),
             // A person who left already, and was not seen there since, leaves nothing.
             SubjectCommand::LeaveOrganization { organization_id, .. } if !subject.exists() || subject.has_left(organization_id) => vec![],

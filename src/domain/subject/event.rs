@@ -1,6 +1,7 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::OrganizationId;
 
@@ -32,6 +33,24 @@ impl RoleChangeEffect {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
     fn is_keep(&self) -> bool {
         *self == Self::Keep
+    }
+}
+
+/// One erasure of a person; the certificate about it is named so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ErasureId(pub Uuid);
+
+impl fmt::Display for ErasureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ErasureId {
+    type Err = uuid::Error;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
     }
 }
 
@@ -69,5 +88,18 @@ pub enum SubjectEvent {
     Enforced {
         /// The change: of those that take something away the first is 1.
         change: SubjectChange,
+    },
+    /// The person is to be forgotten: from here on nothing that they allowed is good, and whoever comes under their name is
+    /// somebody else.
+    #[serde(rename = "subject.erased")]
+    Erased {
+        /// What the certificate about it is named.
+        erasure_id: ErasureId,
+    },
+    /// Their key is destroyed and their grants are revoked: nobody can tell any more who they were.
+    #[serde(rename = "subject.erasure_completed")]
+    ErasureCompleted {
+        /// How many grants were revoked because of it.
+        grants_ended: u64,
     },
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{RoleChangeEffect, SubjectChange, SubjectEvent};
+use super::{ErasureId, RoleChangeEffect, SubjectChange, SubjectEvent};
 use crate::domain::{OrganizationId, Timestamp};
 
 /// A person, folded from their events.
@@ -11,6 +11,8 @@ pub struct Subject {
     left: BTreeMap<OrganizationId, Timestamp>,
     change: SubjectChange,
     pending: BTreeMap<Option<OrganizationId>, Pending>,
+    erased: Option<ErasureId>,
+    erasure_is_complete: bool,
 }
 
 /// What is still to be done to the grants in an organization.
@@ -58,6 +60,16 @@ impl Subject {
         &self.pending
     }
 
+    /// By which erasure they are to be forgotten, or were.
+    pub fn erased(&self) -> Option<ErasureId> {
+        self.erased
+    }
+
+    /// Whether they are to be forgotten and something of that is still to be done.
+    pub fn is_being_erased(&self) -> bool {
+        self.erased.is_some() && !self.erasure_is_complete
+    }
+
     pub(super) fn evolve(mut self, event: &SubjectEvent, at: Timestamp) -> Self {
         match event {
             SubjectEvent::Registered {} => self.registered_at = Some(at),
@@ -73,6 +85,11 @@ impl Subject {
                 self.note(Some(organization_id.clone()), *effect);
             }
             SubjectEvent::Enforced { change } => self.pending.retain(|_, pending| pending.change > *change),
+            SubjectEvent::Erased { erasure_id } => {
+                let (registered_at, change) = (self.registered_at, self.change);
+                self = Self { registered_at, change, erased: Some(*erasure_id), ..Self::default() };
+            }
+            SubjectEvent::ErasureCompleted { grants_ended: _ } => self.erasure_is_complete = true,
         }
         self
     }

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
 use super::{SubjectEvent::*, *};
 use crate::domain::{Decider, OrganizationId, Timestamp, testing::Spec};
 
@@ -114,6 +116,56 @@ fn whoever_comes_back_is_a_member_again_and_what_was_before_is_over() {
     back.when(set(&[], Keep)).then([were_set(&[], Keep)]);
     let subject = Given::given([Registered {}]).at(Timestamp(7)).and([left(Revoke), were_set(&[], Keep)]).state();
     assert_eq!((subject.has_left(&acme()), subject.left_at(&acme())), (false, Some(Timestamp(7))));
+}
+
+fn erasure(number: u128) -> ErasureId {
+    ErasureId(Uuid::from_u128(number))
+}
+
+fn erase(number: u128) -> SubjectCommand {
+    SubjectCommand::Erase { erasure_id: erasure(number) }
+}
+
+fn was_erased(number: u128) -> SubjectEvent {
+    Erased { erasure_id: erasure(number) }
+}
+
+#[test]
+fn a_person_is_erased_once_under_the_first_name() {
+    Given::given([Registered {}]).when(erase(1)).then([was_erased(1)]);
+    Given::given([Registered {}, was_erased(1)]).when(erase(2)).then_nothing();
+    let subject = Given::given([Registered {}, was_erased(1)]).state();
+    assert_eq!((subject.exists(), subject.erased(), subject.is_being_erased()), (true, Some(erasure(1)), true));
+}
+
+#[test]
+fn whoever_was_about_to_be_registered_is_erased_too() {
+    Given::given([]).when(erase(1)).then([Registered {}, was_erased(1)]);
+}
+
+#[test]
+fn an_erasure_is_completed_once() {
+    let complete = || SubjectCommand::CompleteErasure { grants_ended: 3 };
+    Given::given([Registered {}]).when(complete()).then_nothing();
+    let erased = || Given::given([Registered {}, was_erased(1)]);
+    erased().when(complete()).then([ErasureCompleted { grants_ended: 3 }]);
+    let completed = || erased().and([ErasureCompleted { grants_ended: 3 }]);
+    completed().when(complete()).then_nothing();
+    completed().when(erase(2)).then_nothing();
+    assert_eq!((completed().state().erased(), completed().state().is_being_erased()), (Some(erasure(1)), false));
+}
+
+#[test]
+fn nothing_is_known_or_learnt_of_a_person_who_was_erased() {
+    let known = || Given::given([Registered {}, were_set(&["owner"], Keep), were_set(&["editor"], Narrow)]);
+    let erased = || known().and([was_erased(1)]);
+    let subject = erased().state();
+    assert_eq!((subject.roles(Some(&acme())), subject.pending().len()), (None, 0));
+    for command in
+        [SubjectCommand::Register, set(&["owner"], Keep), leave(Revoke), SubjectCommand::NoteEnforced { change: SubjectChange(1) }]
+    {
+        erased().when(command).then_nothing();
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Login hints: personal, of a person who may have no key yet, and needed for some minutes only.
 
 use rusqlite::{OptionalExtension as _, params};
+use uuid::Uuid;
 
 use super::{Vault, VaultError, database};
 use crate::domain::{AuthorizationId, Timestamp};
@@ -32,6 +33,28 @@ impl Vault {
         let opened = self.0.keys.hints.open(&id, &sealed);
         let hint = opened.as_ref().and_then(|octets| std::str::from_utf8(octets).ok());
         hint.map(|hint| Some(hint.to_owned())).ok_or_else(|| VaultError::sealed("a login hint"))
+    }
+
+    /// The authorization requests whose login hints are held.
+    pub async fn held_hints(&self) -> Result<Vec<AuthorizationId>, VaultError> {
+        let ids: Vec<[u8; 16]> = self
+            .with_database(|_, database| {
+                let mut query = database.prepare_cached("SELECT authorization_id FROM hints")?;
+                Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+            })
+            .await?;
+        Ok(ids.into_iter().map(|id| AuthorizationId(Uuid::from_bytes(id))).collect())
+    }
+
+    /// Drops the login hints of these authorization requests.
+    pub async fn drop_hints(&self, authorizations: Vec<AuthorizationId>) -> Result<(), VaultError> {
+        self.with_database(move |_, database| {
+            for authorization in authorizations {
+                database.prepare_cached("DELETE FROM hints WHERE authorization_id = ?1")?.execute([authorization.0.as_bytes()])?;
+            }
+            database::forget_deleted(database)
+        })
+        .await
     }
 
     /// Drops the hints whose time is over. Says how many there were.

@@ -1,10 +1,10 @@
 //! Which person a subject is, and the key of what is personal about it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -77,6 +77,11 @@ impl Vault {
     /// there was one. Durable when it returns.
     pub async fn forget_subject(&self, subject: SubjectId) -> Result<bool, VaultError> {
         self.with_database(move |vault, database| vault.forget(database, subject)).await
+    }
+
+    /// Does the same to each of these, in one go. Says how many there were.
+    pub async fn forget_subjects(&self, subjects: Vec<SubjectId>) -> Result<usize, VaultError> {
+        self.with_database(move |vault, database| vault.forget_all(database, &subjects)).await
     }
 
     async fn subject_key(&self, subject: SubjectId) -> Result<Option<Arc<SealKey>>, VaultError> {
@@ -160,7 +165,7 @@ impl Inner {
     }
 
     fn forget(&self, database: &Connection, subject: SubjectId) -> Result<bool, VaultError> {
-        let deleted = database.execute("DELETE FROM subjects WHERE id = ?1", [subject.0.as_bytes()])?;
+        let deleted = delete(database, subject)?;
         self.subjects.retain(|_, id| *id != subject);
         self.external_ids.remove(&subject);
         self.subject_keys.remove(&subject);
@@ -168,6 +173,31 @@ impl Inner {
         database::forget_deleted(database)?;
         Ok(deleted > 0)
     }
+
+    fn forget_all(&self, database: &mut Connection, subjects: &[SubjectId]) -> Result<usize, VaultError> {
+        let mut forgotten = HashSet::new();
+        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for subject in subjects {
+            if delete(&transaction, *subject)? > 0 {
+                forgotten.insert(*subject);
+            }
+        }
+        transaction.commit()?;
+        if forgotten.is_empty() {
+            return Ok(0);
+        }
+        self.subjects.retain(|_, id| !forgotten.contains(id));
+        for subject in &forgotten {
+            self.external_ids.remove(subject);
+            self.subject_keys.remove(subject);
+        }
+        database::forget_deleted(database)?;
+        Ok(forgotten.len())
+    }
+}
+
+fn delete(database: &Connection, subject: SubjectId) -> rusqlite::Result<usize> {
+    database.prepare_cached("DELETE FROM subjects WHERE id = ?1")?.execute([subject.0.as_bytes()])
 }
 
 /// What the box with a subject's external id is about.

@@ -109,6 +109,46 @@ async fn what_was_sealed_for_a_forgotten_subject_is_gone() {
     assert_eq!(again, Ok(RegisteredSubject { id: subject(2), is_new: true }));
 }
 
+/// What a row of the vault holds of somebody: their lookup tag, their wrapped key, their sealed external id.
+fn row(dir: &Path, subject: SubjectId) -> Vec<Vec<u8>> {
+    let database = Connection::open(dir.join("vault.db")).expect("a database");
+    let columns = |row: &rusqlite::Row<'_>| Ok(vec![row.get(0)?, row.get(1)?, row.get(2)?]);
+    let sql = "SELECT lookup, wrapped_key, external_id FROM subjects WHERE id = ?1";
+    database.query_row(sql, [subject.0.as_bytes()], columns).expect("a row")
+}
+
+#[tokio::test]
+async fn of_a_forgotten_subject_no_octet_is_left_on_any_page() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vault = Vault::open(dir.path(), &master("A")).expect("a vault");
+    // Enough that pages are split and joined, which moves rows about.
+    let people: Vec<_> = (1..=400).map(|number| subject(number << 64)).collect();
+    for person in &people {
+        vault.register_subject(&format!("{person}@example.com"), *person).await.expect("registered");
+    }
+    let (forgotten, kept): (Vec<_>, Vec<_>) = people.into_iter().enumerate().partition(|(number, _)| number % 3 > 0);
+    let rows: Vec<_> = forgotten.iter().flat_map(|(_, person)| row(dir.path(), *person)).collect();
+    let mut forgotten: Vec<_> = forgotten.into_iter().map(|(_, person)| person).collect();
+    let rest = forgotten.split_off(20);
+    for one in forgotten {
+        assert_eq!(vault.forget_subject(one).await, Ok(true));
+    }
+    assert_eq!(vault.forget_subjects(rest.clone()).await, Ok(rest.len()));
+    assert_eq!(vault.forget_subjects(rest.clone()).await, Ok(0));
+    assert_eq!(vault.find_subject(&format!("{}@example.com", rest[0])).await, Ok(None));
+    // Neither does a new master key bring anybody back.
+    let left = octets(dir.path());
+    let is_left = |octets: &[u8], row: &[u8]| octets.windows(row.len()).any(|window| window == row);
+    assert!(rows.iter().all(|row| !is_left(&left, row)));
+    assert!(row(dir.path(), kept[0].1).iter().all(|row| is_left(&left, row)), "the search finds what is there");
+    vault.replace_master_key(&master("B"), |_| {}).await.expect("replaced");
+    let left = octets(dir.path());
+    assert!(rows.iter().all(|row| !is_left(&left, row)));
+    let vault = Vault::open(dir.path(), &master("B")).expect("it opens");
+    assert_eq!(vault.external_id(rest[0]).await, Ok(None));
+    assert_eq!(vault.count_subjects().await, Ok(kept.len() as u64));
+}
+
 #[tokio::test]
 async fn a_hint_is_held_until_its_time_is_over() {
     let vault = memory();
@@ -120,6 +160,9 @@ async fn a_hint_is_held_until_its_time_is_over() {
     assert_eq!(vault.drop_expired_hints(Timestamp(10)).await, Ok(1));
     assert_eq!(vault.hint(one).await, Ok(None));
     assert_eq!(vault.hint(other).await, Ok(Some("bob@example.com".into())));
+    assert_eq!(vault.held_hints().await, Ok(vec![other]));
+    vault.drop_hints(vec![one, other]).await.expect("dropped");
+    assert_eq!((vault.hint(other).await, vault.held_hints().await), (Ok(None), Ok(vec![])));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ fn judged(client: &ClientMetadata, requested: &str, roles: Option<&[&str]>, agre
         client,
         client_sha256: "5f5f",
         policy: &policy,
-        person: roles.as_ref().map(|roles| Person { roles, earlier: &earlier, organization_reasons: &[] }),
+        person: roles.as_ref().map(|roles| Person { roles, earlier: &earlier, organization_reasons: &[], is_erased: false }),
         remember_offline_access: false,
     })
 }
@@ -118,7 +118,7 @@ fn a_request_is_hopeless_where_the_client_may_not_work() {
     let (parameters, policy, earlier) = (parameters(json!({"scope": "openid"})), policy(), EarlierConsent::default());
     let client = client(json!({}));
     let hopeless = |reasons: &[_]| {
-        let person = Some(Person { roles: &[], earlier: &earlier, organization_reasons: reasons });
+        let person = Some(Person { roles: &[], earlier: &earlier, organization_reasons: reasons, is_erased: false });
         let known =
             Known { parameters: &parameters, client: &client, client_sha256: "", policy: &policy, person, remember_offline_access: false };
         judge(&known).hopeless
