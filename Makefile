@@ -23,7 +23,7 @@ test-browser: node-modules chromium ## Click through the demo in a headless Chro
 	$(CARGO) build --bin grantlog
 	cd tests/browser && node --test --test-reporter=spec
 
-test-contract: tests/contract/.venv ## Send generated requests and compare the answers with the OpenAPI document
+test-contract: tests/contract/.venv/bin/schemathesis ## Send generated requests and compare the answers with the OpenAPI document
 	$(CARGO) build --bin grantlog
 	tests/contract/.venv/bin/python tests/contract/run.py
 
@@ -60,11 +60,11 @@ tests/%/node_modules: tests/%/package-lock.json
 	cd tests/$* && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
-tests/contract/.venv: tests/contract/requirements.txt
+tests/contract/.venv/bin/schemathesis: tests/contract/requirements.txt
 	@scripts/need python3 python3
 	@python3 -c 'import ensurepip' 2>/dev/null || scripts/need pyvenv python3-venv
-	python3 -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check -r $<
+	python3 -m venv tests/contract/.venv
+	tests/contract/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .PHONY: help run test test-rust test-clients test-browser test-contract check generate golden bench ci compiler chromium node-modules

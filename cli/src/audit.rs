@@ -13,11 +13,11 @@ use std::{
 
 use clap::{Args, Subcommand};
 use grantlog_core::{
-    ledger::{ConsistencyProof, InclusionProof, VerifierKey, head},
+    ledger::{ConsistencyProof, InclusionProof, VerifierKey, WitnessKey, cosigned_at, head},
     store::{Position, SqliteStore},
 };
 use grantlog_projections::ledger::{
-    DataDirectory, Evidence, Export, LEDGER_FILE, LedgerReader, PublishedCheckpoint, Verified, export, verify,
+    Cosigned, DataDirectory, Evidence, Export, LEDGER_FILE, LedgerReader, PublishedCheckpoint, Trust, Verified, export, verify,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,9 @@ pub enum Command {
         /// A key that checkpoints must be signed with, as `grantlog keys list` shows it; without one, those that the log itself names
         #[arg(long = "key", value_name = "VERIFIER_KEY")]
         keys: Vec<VerifierKey>,
+        /// The key of a witness who must have cosigned a checkpoint
+        #[arg(long = "witness", value_name = "WITNESS_KEY")]
+        witnesses: Vec<WitnessKey>,
         /// A file with checkpoints that were kept elsewhere: a signed note, or lines as in `checkpoints.jsonl`
         #[arg(long = "checkpoints", value_name = "FILE")]
         pinned: Vec<PathBuf>,
@@ -80,6 +83,9 @@ pub enum Command {
         /// The key of the log
         #[arg(long = "key", value_name = "VERIFIER_KEY", required = true)]
         keys: Vec<VerifierKey>,
+        /// The key of a witness who must have cosigned the checkpoint
+        #[arg(long = "witness", value_name = "WITNESS_KEY")]
+        witnesses: Vec<WitnessKey>,
     },
 }
 
@@ -112,7 +118,10 @@ enum Proof {
 pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Ask(question) => ask::run(*question).await,
-        Command::Verify { log, keys, pinned } => print_verified(&log, &keys, &pinned).await,
+        Command::Verify { log, keys, witnesses, pinned } => {
+            let pinned = pinned.iter().map(|file| notes_in(file)).collect::<Result<Vec<_>, _>>()?.concat();
+            print_verified(&log, &Trust { keys, witnesses, pinned }).await
+        }
         Command::Export { place, directory } => print_exported(place, &directory).await,
         Command::Proof { log, position, size, from, to } => {
             let proof = match (position, from, to) {
@@ -121,33 +130,35 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             };
             print_proof(&log, &proof).await
         }
-        Command::VerifyProof { file, keys } => verify_proof(&file, &keys),
+        Command::VerifyProof { file, keys, witnesses } => verify_proof(&file, &keys, &witnesses),
     }
 }
 
 /// Verifies a log. Without keys, those that the log itself names are believed.
-pub async fn check(log: &Log, keys: &[VerifierKey], pinned: &[String]) -> Result<Verified, Failure> {
+pub async fn check(log: &Log, trust: &Trust) -> Result<Verified, Failure> {
     let mut evidence = evidence(log)?;
-    let keys = if keys.is_empty() { evidence.keys().await? } else { keys.to_vec() };
+    let mut trust = trust.clone();
+    if trust.keys.is_empty() {
+        trust.keys = evidence.keys().await?;
+    }
     let mut progress = Progress::new("Verifying the log");
-    Ok(verify(evidence.as_mut(), &keys, pinned, |done, of| progress.at(done, of)).await?)
+    Ok(verify(evidence.as_mut(), &trust, |done, of| progress.at(done, of)).await?)
 }
 
-async fn print_verified(log: &Log, keys: &[VerifierKey], pinned: &[PathBuf]) -> Result<(), Failure> {
-    let mut notes = Vec::new();
-    for file in pinned {
-        notes.extend(notes_in(file)?);
-    }
-    let verified = check(log, keys, &notes).await?;
+async fn print_verified(log: &Log, trust: &Trust) -> Result<(), Failure> {
+    let verified = check(log, trust).await?;
     let mut out = stdout().lock();
     writeln!(out, "{} events, {} checkpoints", verified.events, verified.checkpoints)?;
     if let Some(newest) = &verified.newest {
         writeln!(out, "the newest is of {} and covers {} events: {}", newest.origin, newest.size, newest.root)?;
     }
+    for (witness, Cosigned { size, at }) in trust.witnesses.iter().zip(&verified.cosigned) {
+        writeln!(out, "cosigned by {} at {}, for {size} events", witness.name(), at.to_rfc3339())?;
+    }
     if verified.uncovered() > 0 {
         writeln!(out, "not covered yet: the last {} events", verified.uncovered())?;
     }
-    if keys.is_empty() {
+    if trust.keys.is_empty() {
         writeln!(out, "believed: the key that the log itself names; give the one that you have kept with --key")?;
     }
     writeln!(out, "everything fits")?;
@@ -219,7 +230,7 @@ fn notes_in(file: &Path) -> Result<Vec<String>, Failure> {
     text.lines().map(|line| note(line).map_err(|error| told(&error).into())).collect()
 }
 
-fn verify_proof(file: &Path, keys: &[VerifierKey]) -> Result<(), Failure> {
+fn verify_proof(file: &Path, keys: &[VerifierKey], witnesses: &[WitnessKey]) -> Result<(), Failure> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| told(&error))?;
     let mut out = stdout().lock();
@@ -234,11 +245,22 @@ fn verify_proof(file: &Path, keys: &[VerifierKey]) -> Result<(), Failure> {
             )?;
             out.write_all(&entry)?;
             writeln!(out)?;
+            require_cosigned(&mut out, &proof.checkpoint, witnesses)?;
         }
         Proof::Consistency(proof) => {
             proof.verify(keys).map_err(|error| told(&error))?;
             writeln!(out, "the log only grew from {} to {} events", proof.from, proof.to)?;
+            require_cosigned(&mut out, &proof.to_checkpoint, witnesses)?;
         }
+    }
+    Ok(())
+}
+
+/// Says when each of the witnesses cosigned a checkpoint. It is an error if one did not.
+fn require_cosigned(out: &mut impl Write, checkpoint: &str, witnesses: &[WitnessKey]) -> Result<(), Failure> {
+    for witness in witnesses {
+        let at = cosigned_at(checkpoint, witness)?.ok_or_else(|| format!("the checkpoint is not cosigned by {}", witness.name()))?;
+        writeln!(out, "cosigned by {} at {}", witness.name(), at.to_rfc3339())?;
     }
     Ok(())
 }

@@ -31,12 +31,12 @@ use grantlog_outbound::{GuardedFetch, OutboundError};
 use grantlog_projections::{
     HistoryRunner, LedgerRunner, Live, LiveRunner,
     history::HistoryError,
-    ledger::LedgerError,
+    ledger::{LedgerError, keep_anchored},
     runner::{LiveOptions, Progress},
 };
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 
 /// The variable that may hold the master key itself.
 pub const MASTER_KEY_VARIABLE: &str = "GRANTLOG_MASTER_KEY";
@@ -85,6 +85,9 @@ pub enum BootError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Keys, or what the demo needs.
     #[error("what a start needs can't be made: {0}")]
     Keys(String),
@@ -140,6 +143,7 @@ pub struct Engine {
     pub authority: Box<Authority>,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) runner: LiveRunner,
+    fetch: Arc<GuardedFetch>,
 }
 
 impl Engine {
@@ -151,16 +155,17 @@ impl Engine {
         let options =
             LiveOptions { snapshot_dir: Some(config.data_dir.join(SNAPSHOTS)), snapshot_every: config.projections.snapshot_every };
         let runner = LiveRunner::start(store.clone(), options, progress).await?;
+        let fetch = Arc::new(GuardedFetch::new(config.outbound.options())?);
         let outside = Outside {
             store: store.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),
-            fetch: Arc::new(GuardedFetch::new(config.outbound.options())?),
+            fetch: fetch.clone(),
             issuers: runner.live(),
         };
         let authority = Box::new(Authority::new(config.settings(), outside, vault, runner.live(), runner.live()));
-        Ok(Self { authority, store, runner })
+        Ok(Self { authority, store, runner, fetch })
     }
 
     /// The read side.
@@ -231,10 +236,11 @@ impl Service {
         metrics: Metrics,
         progress: impl FnMut(Progress) + Send,
     ) -> Result<Self, BootError> {
+        let anchors = config.ledger.anchors()?;
         let engine = Engine::open(&config, master_key, progress).await?;
         let first_admin_key = engine.make_first_keys().await?;
         let limits = config.limiters();
-        let Engine { authority, store, runner } = engine;
+        let Engine { authority, store, runner, fetch } = engine;
         // It catches up by itself, while everything else is answered already.
         let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
         let ledger = start_ledger(&config, &authority, store.clone()).await?;
@@ -247,7 +253,8 @@ impl Service {
             edge: config.edge_settings(),
         });
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
-        let tasks = tasks(&app, &store, limits, metrics);
+        let mut tasks = tasks(&app, &store, limits, metrics);
+        tasks.spawn(keep_anchored(ledger.ledger(), fetch, anchors));
         Ok(Self { app, site, first_admin_key, config, store, runner, history, ledger, tasks })
     }
 
@@ -335,6 +342,8 @@ async fn tell_metrics(app: App, store: Arc<SqliteStore>) {
         let signed = app.ledger.published().map_or(0, |checkpoint| checkpoint.size);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
         metrics::gauge!("grantlog_ledger_signed_position").set(signed as f64);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions below 2^53 are exact")]
+        metrics::gauge!("grantlog_ledger_anchored_position").set(app.ledger.anchored() as f64);
         metrics::gauge!("grantlog_ledger_refusing").set(if app.ledger.refusal().is_some() { 1.0 } else { 0.0 });
         metrics::gauge!("grantlog_read_side_following").set(if app.live.is_following() { 1.0 } else { 0.0 });
     }

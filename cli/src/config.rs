@@ -27,7 +27,7 @@ use grantlog_core::{
     protocol::ScopeToken,
 };
 use grantlog_outbound::{OutboundOptions, hosts::HostPattern};
-use grantlog_projections::ledger::{LEDGER_FILE, LedgerOptions};
+use grantlog_projections::ledger::{self, Anchors, LEDGER_FILE, LedgerOptions};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -129,8 +129,8 @@ pub struct Registration {
     pub unused_lifetime: u32,
     /// Whether a client's id may be the URL of a document that says what it is.
     pub metadata_documents: bool,
-    /// What such clients may ask for.
-    pub scopes: Vec<String>,
+    /// What such clients may ask for; absent: the standard scopes that there are.
+    pub scopes: Option<Vec<String>>,
     /// How large what a client says of itself may be, in bytes.
     pub max_metadata_bytes: usize,
     /// How many redirect URIs a client may have.
@@ -229,6 +229,20 @@ pub struct Ledger {
     pub checkpoint_file: Option<PathBuf>,
     /// Whether everybody may read the ledger.
     pub public: bool,
+    /// Who cosigns checkpoints.
+    pub witnesses: Vec<Witness>,
+    /// URLs that every checkpoint is posted to.
+    pub post_to: Vec<String>,
+}
+
+/// A witness of checkpoints (C2SP tlog-witness).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// The key of its cosignatures: `<name>+<id>+<base64>`.
+    pub key: String,
+    /// The URL before `/add-checkpoint`.
+    pub url: String,
 }
 
 /// Logs.
@@ -304,12 +318,12 @@ impl Default for Subjects {
 
 impl Default for Registration {
     fn default() -> Self {
-        let RegistrationSettings { unused_lifetime, scopes, max_metadata_bytes, max_redirect_uris, .. } = RegistrationSettings::default();
+        let RegistrationSettings { unused_lifetime, max_metadata_bytes, max_redirect_uris, .. } = RegistrationSettings::default();
         Self {
             dynamic: WhoRegisters::Off,
             unused_lifetime: unused_lifetime.0,
             metadata_documents: false,
-            scopes: scopes.iter().map(ToString::to_string).collect(),
+            scopes: None,
             max_metadata_bytes,
             max_redirect_uris,
         }
@@ -358,7 +372,7 @@ impl Default for Projections {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { origin: None, checkpoint_every: 60, checkpoint_file: None, public: false }
+        Self { origin: None, checkpoint_every: 60, checkpoint_file: None, public: false, witnesses: Vec::new(), post_to: Vec::new() }
     }
 }
 
@@ -452,10 +466,13 @@ impl Config {
         within("tokens.id_token_lifetime", self.tokens.id_token_lifetime, 1, 86_400)?;
         within("authorization.request_lifetime", self.authorization.request_lifetime, 10, 86_400)?;
         within("registration.unused_lifetime", self.registration.unused_lifetime, 60, 31_536_000)?;
-        for scope in &self.registration.scopes {
-            let (key, scopes) = ("registration.scopes", &self.scopes);
-            if scope.parse::<ScopeToken>().is_err() || (!scopes.contains_key(scope) && !standard_scopes().contains_key(scope)) {
-                return Err(ConfigError::Invalid { key, problem: format!("names {scope:?}, which is not one of `scopes`") });
+        for scope in self.registration.scopes.iter().flatten() {
+            let key = "registration.scopes";
+            if scope.parse::<ScopeToken>().is_err() {
+                return Err(ConfigError::Invalid { key, problem: format!("names {scope:?}, which is no scope (RFC 6749 §3.3)") });
+            }
+            if scope == "full_access" {
+                return invalid(key, "names full_access, which is for first-party clients only");
             }
         }
         if !(1_024..=65_536).contains(&self.registration.max_metadata_bytes) {
@@ -487,6 +504,7 @@ impl Config {
         if !is_origin(&self.ledger_origin()) {
             return invalid("ledger.origin", "must be the name of a log, without spaces and without +");
         }
+        self.ledger.anchors()?;
         if self.projections.snapshot_every == 0 {
             return invalid("projections.snapshot_every", "must be at least 1");
         }
@@ -576,10 +594,32 @@ impl Config {
     }
 }
 
+impl Ledger {
+    /// Who is told of checkpoints. Whether a URL may be spoken to is up to `outbound`.
+    pub fn anchors(&self) -> Result<Anchors, ConfigError> {
+        let invalid = |key, problem: String| ConfigError::Invalid { key, problem };
+        let url = |key: &'static str, url: &String| match url::Url::parse(url) {
+            Ok(_) => Ok(url.clone()),
+            Err(error) => Err(invalid(key, format!("names {url:?}, which is no URL: {error}"))),
+        };
+        let witness = |Witness { key, url: at }: &Witness| {
+            let key = key.parse().map_err(|error| invalid("ledger.witnesses", format!("has the key {key:?}, which is {error}")))?;
+            Ok(ledger::Witness { key, url: url("ledger.witnesses", at)? })
+        };
+        Ok(Anchors {
+            witnesses: self.witnesses.iter().map(witness).collect::<Result<_, _>>()?,
+            post_to: self.post_to.iter().map(|at| url("ledger.post_to", at)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
 impl Registration {
-    /// A standard scope that `scopes` leaves out is left out here too.
-    fn settings(&self, scopes: &BTreeMap<String, String>) -> RegistrationSettings {
-        let known = self.scopes.iter().filter(|scope| scopes.contains_key(*scope));
+    /// Of the standard scopes, those that there are: `scopes` may leave some out.
+    fn settings(&self, known: &BTreeMap<String, String>) -> RegistrationSettings {
+        let scopes = match &self.scopes {
+            Some(given) => given.iter().filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
+            None => RegistrationSettings::default().scopes.iter().filter(|scope| known.contains_key(scope.as_str())).cloned().collect(),
+        };
         RegistrationSettings {
             dynamic: match self.dynamic {
                 WhoRegisters::Off => DynamicRegistration::Off,
@@ -588,7 +628,7 @@ impl Registration {
             },
             unused_lifetime: Seconds(self.unused_lifetime),
             metadata_documents: self.metadata_documents,
-            scopes: known.filter_map(|scope| scope.parse::<ScopeToken>().ok()).collect(),
+            scopes,
             max_metadata_bytes: self.max_metadata_bytes,
             max_redirect_uris: self.max_redirect_uris,
         }

@@ -132,7 +132,7 @@ fn config(data_dir: &Path, server: &TcpListener, public_url: &str) -> io::Result
     // Agents introduce themselves in either way. Everything is on this machine here, which is fetched from nowhere else.
     config.registration.dynamic = WhoRegisters::Open;
     config.registration.metadata_documents = true;
-    config.registration.scopes = [NOTES_SCOPE.0, WRITE_SCOPE.0, "openid", "offline_access"].map(str::to_owned).into();
+    config.registration.scopes = Some([NOTES_SCOPE.0, WRITE_SCOPE.0, "openid", "offline_access"].map(str::to_owned).into());
     config.outbound.allowed_hosts = vec![public_url.trim_start_matches("http://").to_owned()];
     config.outbound.insecure_hosts = config.outbound.allowed_hosts.clone();
     Ok(config)

@@ -13,9 +13,15 @@ use grantlog_cli::{
     place::Place,
 };
 use grantlog_core::{app::Context, domain::api_key::Role, ledger::VerifierKey};
+use grantlog_projections::ledger::Trust;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
+
+/// Nothing but these keys.
+fn believing(keys: &[VerifierKey]) -> Trust {
+    Trust { keys: keys.to_vec(), ..Trust::default() }
+}
 
 async fn boot(config: &Config) -> Service {
     prepare_data_dir(&config.data_dir).unwrap();
@@ -53,18 +59,18 @@ fn edit(data_dir: &Path, sql: &str) {
 async fn finding_after(sql: &str) -> String {
     let (_folder, config, key) = history().await;
     edit(&config.data_dir, sql);
-    check(&data(&config), &[key], &[]).await.unwrap_err().to_string()
+    check(&data(&config), &believing(&[key])).await.unwrap_err().to_string()
 }
 
 #[tokio::test]
 async fn what_nobody_changed_is_verified_also_beside_a_live_server() {
     let (_folder, config, key) = history().await;
-    let verified = check(&data(&config), std::slice::from_ref(&key), &[]).await.unwrap();
+    let verified = check(&data(&config), &believing(std::slice::from_ref(&key))).await.unwrap();
     assert_eq!((verified.events, verified.checkpoints, verified.uncovered()), (10, 1, 0));
     assert_eq!(verified.newest.unwrap().origin, "127.0.0.1:8080");
     let service = boot(&config).await;
     service.app.authority.create_api_key(&Context::system(), "later", Role::Consent, None).await.unwrap();
-    let verified = check(&data(&config), &[key], &[]).await.unwrap();
+    let verified = check(&data(&config), &believing(&[key])).await.unwrap();
     assert_eq!((verified.events, verified.uncovered()), (11, 1));
     stop(service).await;
 }
@@ -109,7 +115,7 @@ async fn a_live_server_is_verified_over_http_and_so_is_an_export() {
     let live = Log { url: Some(url), ..Log::default() };
     // Without a key, the one that the server names.
     for keys in [vec![key.clone()], Vec::new()] {
-        let verified = check(&live, &keys, &[]).await.unwrap();
+        let verified = check(&live, &believing(&keys)).await.unwrap();
         assert_eq!((verified.events, verified.checkpoints), (11, 2));
     }
     stop.send(()).unwrap();
@@ -117,12 +123,12 @@ async fn a_live_server_is_verified_over_http_and_so_is_an_export() {
     let directory = folder.path().join("export");
     audit::run(audit::Command::Export { place: data(&config).place, directory: directory.clone() }).await.unwrap();
     let export = Log { export: Some(directory.clone()), ..Log::default() };
-    assert_eq!(check(&export, std::slice::from_ref(&key), &[]).await.unwrap().events, 11);
+    assert_eq!(check(&export, &believing(std::slice::from_ref(&key))).await.unwrap().events, 11);
     let bundle = directory.join("tile/entries/000.p/11");
     let mut bytes = fs::read(&bundle).unwrap();
     bytes[40] ^= 1;
     fs::write(&bundle, bytes).unwrap();
-    let found = check(&export, &[key], &[]).await.unwrap_err().to_string();
+    let found = check(&export, &believing(&[key])).await.unwrap_err().to_string();
     assert!(found.starts_with("position 1: "), "{found}");
 }
 
@@ -130,7 +136,7 @@ async fn a_live_server_is_verified_over_http_and_so_is_an_export() {
 async fn a_key_that_is_not_the_logs_believes_nothing() {
     let (_folder, config, key) = history().await;
     let other = VerifierKey::new(key.name(), [9; 32]).or_else(|_| VerifierKey::new(key.name(), [1; 32])).unwrap();
-    let found = check(&data(&config), &[other], &[]).await.unwrap_err().to_string();
+    let found = check(&data(&config), &believing(&[other])).await.unwrap_err().to_string();
     assert_eq!(found, "a checkpoint of size 10: it is not signed by a known key");
 }
 
@@ -146,7 +152,7 @@ async fn a_log_that_was_set_back_is_not_signed_and_is_found() {
     let refused = service.app.ledger.sign().await.unwrap_err().to_string();
     assert!(refused.contains("the log has 8 events, and a checkpoint was signed for 10"), "{refused}");
     stop(service).await;
-    let found = check(&data(&config), &[key], &[]).await.unwrap_err().to_string();
+    let found = check(&data(&config), &believing(&[key])).await.unwrap_err().to_string();
     assert!(found.starts_with("position 9: this is not the event that the checkpoint of size 10 was signed for"), "{found}");
 }
 
@@ -163,8 +169,8 @@ async fn after_a_new_key_both_are_named_and_what_the_first_signed_is_verified() 
     service.app.ledger.sign().await.unwrap();
     assert_eq!(service.app.ledger.keys().await.unwrap(), [key.clone(), next.clone()]);
     stop(service).await;
-    assert_eq!(check(&data(&config), &[key.clone(), next], &[]).await.unwrap().checkpoints, 2);
-    assert!(check(&data(&config), &[key], &[]).await.is_err());
+    assert_eq!(check(&data(&config), &believing(&[key.clone(), next])).await.unwrap().checkpoints, 2);
+    assert!(check(&data(&config), &believing(&[key])).await.is_err());
 }
 
 #[tokio::test]
@@ -176,7 +182,9 @@ async fn a_proof_is_refused_for_what_it_does_not_prove() {
     let file: PathBuf = folder.path().join("proof.json");
     let verify = async |text: String| {
         fs::write(&file, text).unwrap();
-        audit::run(audit::Command::VerifyProof { file: file.clone(), keys: vec![key.clone()] }).await.map_err(|error| error.to_string())
+        audit::run(audit::Command::VerifyProof { file: file.clone(), keys: vec![key.clone()], witnesses: Vec::new() })
+            .await
+            .map_err(|error| error.to_string())
     };
     let text = serde_json::to_string(&proof).unwrap();
     assert_eq!(verify(text.clone()).await, Ok(()));

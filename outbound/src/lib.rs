@@ -1,5 +1,5 @@
-//! What grantlog fetches from elsewhere: keys of trusted issuers, metadata of clients. Others say from where, so every
-//! connection is guarded.
+//! What grantlog fetches from elsewhere (keys of trusted issuers, metadata of clients) and sends there (checkpoints). Others may
+//! say where that is, so every connection is guarded.
 //!
 //! The name of a host is resolved once, by us. What is not an address of the global internet is refused, and the connection
 //! goes to an address that was looked at and to no other: a name that means something else a moment later gains nothing.
@@ -20,9 +20,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use grantlog_core::app::fetch::{Fetch, FetchError, FetchRequest, Fetched};
+use grantlog_core::app::fetch::{Fetch, FetchError, FetchRequest, Fetched, PostRequest};
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -136,19 +136,33 @@ impl GuardedFetch {
         Ok(Target { host, written, port, secure, allowed, path })
     }
 
-    async fn get(&self, target: &Target, accept: &'static str) -> Result<Fetched, FetchError> {
+    /// Speaks with the server of a URL.
+    async fn speak(&self, url: &str, request: http::request::Builder, body: Bytes) -> Result<Fetched, FetchError> {
+        self.check(url)?;
+        let target = self.target(url)?;
+        let _permit = self.running.try_acquire().map_err(|_| FetchError::Busy)?;
+        let answer = timeout(self.options.timeout, self.connect_and_exchange(&target, request, body)).await;
+        let answer = answer.unwrap_or(Err(FetchError::TimedOut));
+        match &answer {
+            Ok(answer) => tracing::debug!(host = target.written, status = answer.status, "answered"),
+            Err(error) => tracing::warn!(host = target.written, %error, "not answered"),
+        }
+        answer
+    }
+
+    async fn connect_and_exchange(&self, target: &Target, request: http::request::Builder, body: Bytes) -> Result<Fetched, FetchError> {
         let addresses = permitted(target, resolve(target).await?)?;
         let stream = connect(&addresses).await?;
         if !target.secure {
-            return self.exchange(target, accept, stream).await;
+            return self.exchange(target, request, body, stream).await;
         }
         let failed = |error: &dyn std::fmt::Display| FetchError::Tls(error.to_string());
         let name = ServerName::try_from(target.host.to_string().trim_matches(['[', ']']).to_owned()).map_err(|error| failed(&error))?;
         let stream = self.tls.connect(name, stream).await.map_err(|error| failed(&error))?;
-        self.exchange(target, accept, stream).await
+        self.exchange(target, request, body, stream).await
     }
 
-    async fn exchange<S>(&self, target: &Target, accept: &'static str, stream: S) -> Result<Fetched, FetchError>
+    async fn exchange<S>(&self, target: &Target, request: http::request::Builder, body: Bytes, stream: S) -> Result<Fetched, FetchError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -158,11 +172,11 @@ impl GuardedFetch {
         let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(malformed)?;
         let default_port = if target.secure { 443 } else { 80 };
         let host = if target.port == default_port { target.written.clone() } else { format!("{}:{}", target.written, target.port) };
-        let request = http::Request::get(&target.path)
+        let request = request
+            .uri(&target.path)
             .header(HOST, host)
             .header(USER_AGENT, "grantlog")
-            .header(ACCEPT, accept)
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(body))
             .map_err(|error| FetchError::Url(error.to_string()))?;
         let answer = async {
             let response = sender.send_request(request).await.map_err(malformed)?;
@@ -204,15 +218,13 @@ impl Fetch for GuardedFetch {
     }
 
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        self.check(&request.url)?;
-        let target = self.target(&request.url)?;
-        let _permit = self.running.try_acquire().map_err(|_| FetchError::Busy)?;
-        let fetched = timeout(self.options.timeout, self.get(&target, request.accept)).await.unwrap_or(Err(FetchError::TimedOut));
-        match &fetched {
-            Ok(answer) => tracing::debug!(host = target.written, status = answer.status, "fetched"),
-            Err(error) => tracing::warn!(host = target.written, %error, "nothing was fetched"),
-        }
-        fetched
+        let get = http::Request::get("/").header(ACCEPT, request.accept);
+        self.speak(&request.url, get, Bytes::new()).await
+    }
+
+    async fn post(&self, request: PostRequest) -> Result<Fetched, FetchError> {
+        let post = http::Request::post("/").header(CONTENT_TYPE, request.content_type);
+        self.speak(&request.url, post, request.body).await
     }
 }
 

@@ -395,7 +395,7 @@ mod tests {
         app::{
             clock::SystemClock,
             entropy::SystemEntropy,
-            fetch::{FetchError, FetchRequest, Fetched},
+            fetch::{FetchError, FetchRequest, Fetched, PostRequest},
         },
         domain::{
             ApiKeyId, TrustedIssuerId,
@@ -457,6 +457,10 @@ mod tests {
         }
 
         async fn fetch(&self, _: FetchRequest) -> Result<Fetched, FetchError> {
+            Err(FetchError::Busy)
+        }
+
+        async fn post(&self, _: PostRequest) -> Result<Fetched, FetchError> {
             Err(FetchError::Busy)
         }
     }

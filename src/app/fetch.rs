@@ -1,4 +1,4 @@
-//! The one way in which anything is fetched from elsewhere. What stands behind it refuses to be sent to places that only
+//! The one way in which anything is fetched from elsewhere, or sent there. What stands behind it refuses to be sent to places that only
 //! this machine can reach.
 
 use async_trait::async_trait;
@@ -13,6 +13,17 @@ pub struct FetchRequest {
     pub url: String,
     /// Of which media types (RFC 9110 §12.5.1).
     pub accept: &'static str,
+}
+
+/// What is sent somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostRequest {
+    /// Where to.
+    pub url: String,
+    /// Of which media type.
+    pub content_type: &'static str,
+    /// The content.
+    pub body: Bytes,
 }
 
 /// What a server answered, of whatever status. Redirects are not followed.
@@ -79,4 +90,7 @@ pub trait Fetch: Send + Sync + 'static {
 
     /// Fetches a document by GET.
     async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError>;
+
+    /// Sends a document by POST.
+    async fn post(&self, request: PostRequest) -> Result<Fetched, FetchError>;
 }

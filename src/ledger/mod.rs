@@ -8,6 +8,7 @@
 
 mod base64;
 mod checkpoint;
+mod cosignature;
 mod entry;
 mod hash;
 mod note;
@@ -20,9 +21,10 @@ mod tree;
 mod vectors;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use cosignature::{CosignatureError, add_checkpoint, cosigned_at, with_cosignatures};
 pub use entry::{EntryTooLong, Head, LONGEST_ENTRY, NoEntry, entry, event_of, head, position_of};
 pub use hash::{Hash, NoHash, leaf_hash, node_hash};
-pub use note::{Note, NoteError, NoteSigner, VerifierKey, VerifierKeyError, is_origin};
+pub use note::{Note, NoteError, NoteSigner, VerifierKey, VerifierKeyError, WitnessKey, WitnessKeyError, is_origin};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError};
 pub use tile::{BadTilePath, Content, Tile, WIDTH, bundle, entries_of};
 pub use tree::{Edge, FullTile, Tiles, consistency, inclusion, root, root_of, verify_consistency, verify_inclusion};

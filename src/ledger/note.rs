@@ -7,6 +7,8 @@ use crate::jose::{Algorithm, Jwk, SigningKey, VerificationAlgorithm, VerifyingKe
 
 /// The type of a signature that is Ed25519 over the text.
 const ED25519: u8 = 1;
+/// The type of a signature that is Ed25519 over the text and the time of the signature (C2SP tlog-cosignature).
+const COSIGNATURE: u8 = 4;
 /// A note with more signatures than this is not read.
 const MOST_SIGNATURES: usize = 64;
 /// What a line of a signature begins with.
@@ -20,10 +22,10 @@ pub struct Note {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Signature {
+pub(super) struct Signature {
     name: String,
     key_id: [u8; 4],
-    signature: Vec<u8>,
+    pub(super) signature: Vec<u8>,
 }
 
 /// Why a note is not believed.
@@ -62,8 +64,9 @@ impl Note {
         for signature in &self.signatures {
             let known = keys.iter().find(|key| key.name == signature.name && key.id == signature.key_id);
             if let Some(key) = known {
-                let verified = key.key.verify(VerificationAlgorithm::EdDsa, self.text.as_bytes(), &signature.signature);
-                verified.map_err(|_| NoteError::BadSignature)?;
+                if !key.verifies(self.text.as_bytes(), &signature.signature) {
+                    return Err(NoteError::BadSignature);
+                }
                 is_signed = true;
             }
         }
@@ -73,6 +76,11 @@ impl Note {
     /// The text, whoever signed it.
     pub fn unverified(&self) -> &str {
         &self.text
+    }
+
+    /// What is said to be signed by this key.
+    pub(super) fn signatures_of(&self, key: &VerifierKey) -> impl Iterator<Item = &Signature> {
+        self.signatures.iter().filter(|signature| key.name == signature.name && key.id == signature.key_id)
     }
 }
 
@@ -85,6 +93,12 @@ impl Signature {
     }
 }
 
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{DASH}{} {}", self.name, base64::encode(&[self.key_id.as_slice(), &self.signature].concat()))
+    }
+}
+
 /// Whether a log, or the key that signs for it, may be called so: neither empty nor with a space or a plus.
 pub fn is_origin(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|character| character.is_whitespace() || character.is_control() || character == '+')
@@ -94,6 +108,8 @@ pub fn is_origin(name: &str) -> bool {
 #[derive(Clone)]
 pub struct VerifierKey {
     name: String,
+    /// How it signs.
+    kind: u8,
     id: [u8; 4],
     public: [u8; 32],
     key: VerifyingKey,
@@ -107,13 +123,32 @@ pub struct VerifierKeyError;
 impl VerifierKey {
     /// The key of this name.
     pub fn new(name: &str, public: [u8; 32]) -> Result<Self, VerifierKeyError> {
+        Self::of_kind(ED25519, name, public)
+    }
+
+    fn of_kind(kind: u8, name: &str, public: [u8; 32]) -> Result<Self, VerifierKeyError> {
         let key = VerifyingKey::from_jwk(&Jwk::ed25519(&public)).map_err(|_| VerifierKeyError)?;
         if !is_origin(name) {
             return Err(VerifierKeyError);
         }
-        let hash = Hash::of_bytes(&[name.as_bytes(), b"\n", &[ED25519], &public].concat());
+        let hash = Hash::of_bytes(&[name.as_bytes(), b"\n", &[kind], &public].concat());
         let [a, b, c, d, ..] = hash.0;
-        Ok(Self { name: name.to_owned(), id: [a, b, c, d], public, key })
+        Ok(Self { name: name.to_owned(), kind, id: [a, b, c, d], public, key })
+    }
+
+    fn parse(kind: u8, text: &str) -> Result<Self, VerifierKeyError> {
+        let (name, rest) = text.split_once('+').ok_or(VerifierKeyError)?;
+        // The key may have a plus in its base64.
+        let (_, key) = rest.split_once('+').ok_or(VerifierKeyError)?;
+        let key = base64::decode(key).ok_or(VerifierKeyError)?;
+        let public = key.strip_prefix(&[kind]).ok_or(VerifierKeyError)?;
+        let key = Self::of_kind(kind, name, public.try_into().map_err(|_| VerifierKeyError)?)?;
+        if key.to_string() == text { Ok(key) } else { Err(VerifierKeyError) }
+    }
+
+    /// Whether the signature is one of this key over exactly this.
+    pub(super) fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+        self.key.verify(VerificationAlgorithm::EdDsa, signed, signature).is_ok()
     }
 
     /// The name: the origin of the log.
@@ -124,7 +159,7 @@ impl VerifierKey {
 
 impl PartialEq for VerifierKey {
     fn eq(&self, other: &Self) -> bool {
-        (&self.name, self.public) == (&other.name, other.public)
+        (&self.name, self.kind, self.public) == (&other.name, other.kind, other.public)
     }
 }
 
@@ -132,7 +167,7 @@ impl Eq for VerifierKey {}
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let typed = [&[ED25519], self.public.as_slice()].concat();
+        let typed = [&[self.kind], self.public.as_slice()].concat();
         write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id), base64::encode(&typed))
     }
 }
@@ -146,13 +181,43 @@ impl fmt::Debug for VerifierKey {
 impl FromStr for VerifierKey {
     type Err = VerifierKeyError;
     fn from_str(text: &str) -> Result<Self, VerifierKeyError> {
-        let (name, rest) = text.split_once('+').ok_or(VerifierKeyError)?;
-        // The key may have a plus in its base64.
-        let (_, key) = rest.split_once('+').ok_or(VerifierKeyError)?;
-        let key = base64::decode(key).ok_or(VerifierKeyError)?;
-        let public = key.strip_prefix(&[ED25519]).ok_or(VerifierKeyError)?;
-        let key = Self::new(name, public.try_into().map_err(|_| VerifierKeyError)?)?;
-        if key.to_string() == text { Ok(key) } else { Err(VerifierKeyError) }
+        Self::parse(ED25519, text)
+    }
+}
+
+/// The public key of a witness, which cosigns. Its text is that of a verifier key of another type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessKey(pub(super) VerifierKey);
+
+/// A text that is no key of a witness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not the verifier key of a witness: it is written <name>+<8 hexadecimal digits>+<base64>, of an Ed25519 key for cosignatures (type 4)"
+)]
+pub struct WitnessKeyError;
+
+impl WitnessKey {
+    /// The key of this name.
+    pub fn new(name: &str, public: [u8; 32]) -> Result<Self, WitnessKeyError> {
+        VerifierKey::of_kind(COSIGNATURE, name, public).map(Self).map_err(|_| WitnessKeyError)
+    }
+
+    /// The name of the witness.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl fmt::Display for WitnessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for WitnessKey {
+    type Err = WitnessKeyError;
+    fn from_str(text: &str) -> Result<Self, WitnessKeyError> {
+        VerifierKey::parse(COSIGNATURE, text).map(Self).map_err(|_| WitnessKeyError)
     }
 }
 

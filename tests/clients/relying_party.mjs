@@ -5,8 +5,8 @@ import { Application, destination } from "./application.mjs";
 import { startServer } from "./server.mjs";
 
 /** A server and its application, for a whole test file; whoever asks for it stops the server. */
-export async function stage() {
-  const server = await startServer();
+export async function stage(options) {
+  const server = await startServer(options);
   return { server, application: await Application.of(server) };
 }
 

@@ -11,7 +11,7 @@ const binary = process.env.GRANTLOG_BIN ?? resolve(import.meta.dirname, "../../t
 const START_TIMEOUT = 30_000;
 
 // The tests come from one address and as fast as they can.
-const configuration = (port, interactionUrl) => `
+const configuration = (port, interactionUrl, registration) => `
 listen = "127.0.0.1:${port}"
 issuer = "http://127.0.0.1:${port}"
 interaction_url = "${interactionUrl}"
@@ -24,10 +24,14 @@ offline_access = "Keep access while you are away"
 "notes.read" = "Read your notes"
 "notes.write" = "Change your notes"
 
+[registration]
+dynamic = "${registration}"
+
 [limits]
 per_client = { per_second = 10000, burst = 10000 }
 per_api_key = { per_second = 10000, burst = 10000 }
 per_address = { per_second = 10000, burst = 10000 }
+per_address_registration = { per_second = 10000, burst = 10000 }
 
 [log]
 filter = "warn"
@@ -42,11 +46,11 @@ async function freePort() {
 }
 
 /** Starts a server on an empty directory; resolves when it is ready. */
-export async function startServer({ interactionUrl = "https://app.example.com/interaction" } = {}) {
+export async function startServer({ interactionUrl = "https://app.example.com/interaction", registration = "off" } = {}) {
   const directory = await mkdtemp(join(tmpdir(), "grantlog-clients-"));
   const port = await freePort();
   const config = join(directory, "grantlog.toml");
-  await writeFile(config, configuration(port, interactionUrl));
+  await writeFile(config, configuration(port, interactionUrl, registration));
   const data = join(directory, "data");
   const child = spawn(binary, ["serve", "--config", config, "--data", data], { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));

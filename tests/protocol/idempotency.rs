@@ -56,6 +56,7 @@ async fn creations(server: &TestServer) -> Vec<Creation> {
             json!({"client_name": "Page", "token_endpoint_auth_method": "none", "redirect_uris": ["https://a.example/cb"]}),
         ),
         Creation::new("/v1/api-keys", json!({"name": "pages", "role": "consent"})),
+        Creation::new("/v1/initial-access-tokens", json!({"name": "partners"})),
         Creation { path: format!("{CLIENTS}/{}/secret-rotation", text(&machine, "client_id")), body: None, role: "admin" },
         Creation { role: "consent", ..Creation::new("/v1/authorization-requests", json!({"query": query})) },
         Creation { role: "consent", ..Creation::new("/v1/authorization-requests", with_subject) },

@@ -21,6 +21,7 @@ mod imported_clients;
 mod introspection;
 mod jwks;
 mod ledger;
+mod mcp;
 mod metadata;
 mod metadata_documents;
 mod organizations;

@@ -1,10 +1,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use grantlog_core::{
-    app::{Context, DynamicRegistration},
-    store::EventStore,
-};
+use grantlog_core::app::{Context, DynamicRegistration};
 use grantlog_tests::{Answer, Authorization, ClientKey, TestServer, merged, text};
 use http::Method;
 use serde_json::{Value, json};
@@ -45,10 +42,6 @@ async fn as_administrators_see(server: &TestServer, registered: &Value) -> Answe
 
 fn ids(answers: &[Value]) -> BTreeSet<&str> {
     answers.iter().map(|registered| text(registered, "client_id")).collect()
-}
-
-async fn events(server: &TestServer) -> u64 {
-    server.store.head().await.unwrap().map_or(0, |position| position.0)
 }
 
 #[tokio::test]
@@ -199,11 +192,11 @@ async fn the_same_public_client_is_registered_once() {
         (&first["registration_access_token"], &first["registration_client_uri"], &first["client_secret"]),
         (&Value::Null, &Value::Null, &Value::Null)
     );
-    let before = events(&server).await;
+    let before = server.events().await.len();
     let turned = merged(public(), json!({"grant_types": ["refresh_token", "authorization_code"], "software_id": "x"}));
     let second = server.register_itself(None, &turned).await.expect(201);
     assert_eq!(second["client_id"], first["client_id"]);
-    assert_eq!(events(&server).await, before, "nothing was recorded");
+    assert_eq!(server.events().await.len(), before, "nothing was recorded");
     let other = server.register_itself(None, &merged(public(), json!({"client_name": "Editor 2"}))).await.expect(201);
     assert_ne!(other["client_id"], first["client_id"]);
 }
@@ -408,4 +401,31 @@ async fn an_initial_access_token_has_a_name_and_bounds() {
         let answer = server.admin(Method::POST, TOKENS, Some(&merged(json!({"name": "partners"}), members.clone()))).await;
         assert_eq!(answer.problem(), (400, "invalid_field".to_owned(), Some(field.to_owned())), "{members}");
     }
+}
+
+/// The process ends between the use of the token and the registration.
+#[tokio::test]
+async fn a_use_whose_registration_did_not_come_about_is_not_lost() {
+    let server = server(DynamicRegistration::InitialAccessToken).await;
+    let made = initial_access_token(&server, json!({})).await;
+    let token = text(&made, "initial_access_token");
+    server.store.allow_appends(Some(1));
+    server.register_itself(Some(token), &confidential()).await.expect_oauth_error(503, "temporarily_unavailable");
+    server.store.allow_appends(None);
+    server.register_itself(Some(token), &confidential()).await.expect(201);
+    server.register_itself(Some(token), &confidential()).await.expect_oauth_error(401, "invalid_token");
+    assert_eq!(server.admin(Method::GET, TOKENS, None).await.expect(200)["initial_access_tokens"][0]["uses"], 1);
+}
+
+/// The process ends between the choice of the id and the registration.
+#[tokio::test]
+async fn a_shared_client_that_was_assigned_and_not_registered_is_registered_by_the_next() {
+    let server = open().await;
+    server.store.allow_appends(Some(1));
+    server.register_itself(None, &public()).await.expect_oauth_error(503, "temporarily_unavailable");
+    server.store.allow_appends(None);
+    let before = server.events().await.len();
+    let client = server.register_itself(None, &public()).await.expect(201);
+    assert_eq!(server.events().await.len(), before + 1);
+    assert_eq!(as_administrators_see(&server, &client).await.status, 200);
 }

@@ -19,7 +19,7 @@ use grantlog_api::{
 use grantlog_core::{keys::MasterKey, store::SqliteStore};
 use grantlog_projections::{
     HistoryRunner,
-    ledger::{Export, replay},
+    ledger::{Export, Trust, replay},
 };
 use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::Value;
@@ -418,7 +418,7 @@ async fn ask_export(directory: &Path, log: &Log, asked: &Asked, printer: &mut Pr
         return Err("an export does not know the application's ids of people: ask by --subject-id".into());
     }
     // What was changed since it was signed is not asked.
-    check(log, &[], &[]).await?;
+    check(log, &Trust::default()).await?;
     let scratch = tempfile::tempdir()?;
     let config = Config { data_dir: scratch.path().to_owned(), ..Config::default() };
     let store = Arc::new(SqliteStore::open(&config.data_dir)?);
@@ -435,7 +435,7 @@ async fn ask_export(directory: &Path, log: &Log, asked: &Asked, printer: &mut Pr
 async fn ask_engine(engine: Engine, mut config: Config, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
     // Whoever asks signs nothing: the server does when it runs again.
     config.ledger.checkpoint_every = 0;
-    let Engine { authority, store, runner } = engine;
+    let Engine { authority, store, runner, .. } = engine;
     let history = HistoryRunner::start(&config.data_dir, store.clone()).await?;
     let ledger = start_ledger(&config, &authority, store.clone()).await?;
     let app = Arc::new(Inner {

@@ -1,5 +1,6 @@
 use std::fs;
 
+use grantlog_core::{jose::SigningKey, ledger::WitnessKey};
 use serde_json::Value;
 
 use super::*;
@@ -101,4 +102,27 @@ fn what_is_out_of_bounds_is_named() {
     }
     assert!(read("[limits.per_client]\nburst = 0").is_err());
     assert!(read("[outbound]\nallowed_hosts = [\"a.example\"]\ninsecure_hosts = [\"a.example:8080\"]").is_ok());
+}
+
+#[test]
+fn what_clients_may_register_themselves_for_is_what_is_said_or_the_standard_scopes_that_there_are() {
+    let scopes = |text: &str| read(text).unwrap().settings().registration.scopes.to_string();
+    assert_eq!(scopes(""), "address email offline_access openid phone profile");
+    assert_eq!(scopes("[scopes]\nopenid = \"Know who you are\"\n\"notes.read\" = \"Read your notes\""), "openid");
+    assert_eq!(scopes("[registration]\nscopes = [\"notes.read\", \"openid\"]"), "notes.read openid");
+    for wrong in ["a b", "full_access"] {
+        assert!(read(&format!("[registration]\nscopes = [\"{wrong}\"]")).unwrap_err().contains("registration.scopes"), "{wrong}");
+    }
+    assert!(read("[registration]\ndynamic = \"everybody\"").unwrap_err().contains("dynamic"));
+}
+
+#[test]
+fn witnesses_are_read_and_what_is_none_is_named() {
+    let key = WitnessKey::new("witness.example/w1", SigningKey::from_ed25519_seed(&[7; 32]).ed25519_public().unwrap()).unwrap();
+    let with = |key: &str, url: &str| read(&format!("[ledger]\nwitnesses = [{{ key = \"{key}\", url = \"{url}\" }}]"));
+    let anchors = with(&key.to_string(), "https://witness.example/log").unwrap().ledger.anchors().unwrap();
+    assert_eq!(anchors.witnesses, [ledger::Witness { key: key.clone(), url: "https://witness.example/log".into() }]);
+    assert!(with("witness.example", "https://witness.example").unwrap_err().contains("ledger.witnesses"));
+    assert!(with(&key.to_string(), "witness.example").unwrap_err().contains("no URL"));
+    assert!(read("[ledger]\npost_to = [\"/relative\"]").unwrap_err().contains("ledger.post_to"));
 }

@@ -158,6 +158,13 @@ impl Database {
         Ok(self.0.prepare_cached(sql)?.query_row([size], kept).optional()?)
     }
 
+    /// Keeps a checkpoint with more signatures than it had.
+    pub(super) fn add_signatures(&self, cosigned: &KeptCheckpoint) -> Result<(), LedgerError> {
+        let KeptCheckpoint { size, note, .. } = cosigned;
+        self.0.execute("UPDATE checkpoints SET note = ?2 WHERE size = ?1", params![signed(*size)?, note])?;
+        Ok(())
+    }
+
     /// Remembers what verifies the checkpoints.
     pub(super) fn keep_key(&self, key: &VerifierKey) -> Result<(), LedgerError> {
         self.0.execute("INSERT OR IGNORE INTO keys (verifier_key) VALUES (?1)", [key.to_string()])?;

@@ -4,6 +4,7 @@
 //! made again are the checkpoints, since others have them. So they are kept in the same file, before anybody learns of them, and a
 //! tree that does not fit them is never signed.
 
+mod anchor;
 mod database;
 mod evidence;
 mod export;
@@ -15,13 +16,14 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use anchor::{Anchors, Witness, keep_anchored};
 pub use database::KeptCheckpoint;
 pub use evidence::{DataDirectory, Evidence, Export, Unreadable};
 pub use export::{CHECKPOINTS, KEYS, PAYLOADS, PublishedCheckpoint, export};
 pub use reader::{LedgerError, LedgerReader, ProofRefusal};
 pub use replay::replay;
 pub use runner::{Ledger, LedgerOptions, LedgerRunner};
-pub use verify::{Flaw, Verified, verify};
+pub use verify::{Cosigned, Flaw, Trust, Verified, verify};
 
 /// The file of the ledger in a data directory.
 pub const LEDGER_FILE: &str = "ledger.db";

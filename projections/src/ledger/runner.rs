@@ -8,7 +8,10 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     ops::Deref,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -60,6 +63,8 @@ pub struct Ledger {
     reader: LedgerReader,
     signer: VerifierKey,
     published: watch::Sender<Option<KeptCheckpoint>>,
+    /// The size of the newest checkpoint that everybody has who should.
+    anchored: AtomicU64,
     /// Why nothing is signed, if nothing is.
     refusal: Mutex<Option<String>>,
     requests: mpsc::Sender<oneshot::Sender<Result<KeptCheckpoint, LedgerError>>>,
@@ -89,6 +94,29 @@ impl Ledger {
     /// Tells when there is a newer one.
     pub fn published_changes(&self) -> watch::Receiver<Option<KeptCheckpoint>> {
         self.published.subscribe()
+    }
+
+    /// The size of the newest checkpoint that all witnesses cosigned and all recipients have; 0 when there is none.
+    pub fn anchored(&self) -> u64 {
+        self.anchored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_anchored(&self, size: u64) {
+        self.anchored.store(size, Ordering::Relaxed);
+    }
+
+    /// Keeps the newest checkpoint with signatures of others beside its own. One that is not the newest any more is passed over.
+    pub(super) async fn publish_cosigned(&self, cosigned: KeptCheckpoint) -> Result<(), LedgerError> {
+        let kept = cosigned.clone();
+        self.reader.with_database(move |database| database.add_signatures(&kept)).await?;
+        self.published.send_if_modified(|newest| match newest {
+            Some(newest) if newest.size == cosigned.size => {
+                *newest = cosigned;
+                true
+            }
+            Some(_) | None => false,
+        });
+        Ok(())
     }
 
     /// What verifies the checkpoints that are signed now.
@@ -130,7 +158,14 @@ impl LedgerRunner {
         let reader = LedgerReader::new(database, store.clone());
         let (requests, asked) = mpsc::channel(REQUESTS);
         let published = watch::Sender::new(newest);
-        let ledger = Arc::new(Ledger { reader, signer: signer.verifier().clone(), published, refusal: Mutex::default(), requests });
+        let ledger = Arc::new(Ledger {
+            reader,
+            signer: signer.verifier().clone(),
+            published,
+            anchored: AtomicU64::default(),
+            refusal: Mutex::default(),
+            requests,
+        });
         let (stop, stopped) = watch::channel(false);
         let task = match resume(&ledger.reader).await? {
             Ok(edge) => {

@@ -31,12 +31,12 @@ fn signer(seed: u8) -> NoteSigner {
     NoteSigner::new(ORIGIN, Arc::new(SigningKey::from_ed25519_seed(&[seed; 32]))).unwrap()
 }
 
-fn key() -> VerifierKey {
+pub(super) fn key() -> VerifierKey {
     signer(1).verifier().clone()
 }
 
 /// The event at this position, of one of three streams.
-fn event(position: u64) -> Arc<Recorded> {
+pub(super) fn event(position: u64) -> Arc<Recorded> {
     event_with(position, "{}")
 }
 
@@ -55,11 +55,11 @@ fn event_with(position: u64, data: &str) -> Arc<Recorded> {
     Arc::new(Recorded { position: Position(position), stream, revision: Revision(position / 3), event })
 }
 
-fn events(count: u64) -> Vec<Arc<Recorded>> {
+pub(super) fn events(count: u64) -> Vec<Arc<Recorded>> {
     (1..=count).map(event).collect()
 }
 
-fn options(file: Option<&Path>) -> LedgerOptions {
+pub(super) fn options(file: Option<&Path>) -> LedgerOptions {
     LedgerOptions {
         file: file.map(Path::to_owned),
         checkpoint_every: None,
@@ -96,7 +96,9 @@ async fn check(file: &Path, events: &[Arc<Recorded>]) -> Result<Verified, String
 
 async fn check_with(file: &Path, events: &[Arc<Recorded>], pinned: &[String]) -> Result<Verified, String> {
     let reader = LedgerReader::open_read_only(file, Log::with(events).store()).unwrap();
-    verify(&mut DataDirectory::new(reader), &[key()], pinned, |_, _| {}).await.map_err(|flaw| flaw.to_string())
+    verify(&mut DataDirectory::new(reader), &Trust { keys: vec![key()], pinned: pinned.to_vec(), ..Trust::default() }, |_, _| {})
+        .await
+        .map_err(|flaw| flaw.to_string())
 }
 
 fn edit(file: &Path, sql: &str) {
@@ -295,7 +297,7 @@ async fn after_a_new_key_the_old_checkpoints_are_still_verified() {
     assert_eq!(keys, [key(), signer(2).verifier().clone()]);
     runner.shutdown().await;
     let reader = LedgerReader::open_read_only(&file, Log::with(&events(20)).store()).unwrap();
-    assert_eq!(verify(&mut DataDirectory::new(reader), &keys, &[], |_, _| {}).await.unwrap().checkpoints, 2);
+    assert_eq!(verify(&mut DataDirectory::new(reader), &Trust { keys, ..Trust::default() }, |_, _| {}).await.unwrap().checkpoints, 2);
     assert!(check(&file, &events(20)).await.unwrap_err().contains("size 20: it is not signed by a known key"));
 }
 
@@ -482,7 +484,7 @@ async fn an_export_is_verified_without_the_service_and_its_changes_are_found() {
         let mut evidence = Export::new(&out);
         let keys = evidence.keys().await.unwrap();
         assert_eq!(keys, [key()]);
-        verify(&mut evidence, &keys, &[], |_, _| {}).await.map_err(|flaw| flaw.to_string())
+        verify(&mut evidence, &Trust { keys, ..Trust::default() }, |_, _| {}).await.map_err(|flaw| flaw.to_string())
     };
     let verified = check().await.unwrap();
     assert_eq!((verified.events, verified.checkpoints, verified.uncovered()), (600, 1, 0));

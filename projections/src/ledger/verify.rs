@@ -6,7 +6,10 @@
 use std::fmt;
 
 use grantlog_core::{
-    ledger::{Checkpoint, Content, Edge, Hash, SignedCheckpoint, Tile, VerifierKey, WIDTH, head, leaf_hash, position_of},
+    domain::Timestamp,
+    ledger::{
+        Checkpoint, Content, Edge, Hash, SignedCheckpoint, Tile, VerifierKey, WIDTH, WitnessKey, cosigned_at, head, leaf_hash, position_of,
+    },
     store::Position,
 };
 
@@ -23,6 +26,17 @@ pub struct Verified {
     pub newest: Option<Checkpoint>,
     /// The root over all events, covered or not.
     pub root: Hash,
+    /// What each of the witnesses cosigned last, in their order.
+    pub cosigned: Vec<Cosigned>,
+}
+
+/// What a witness cosigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cosigned {
+    /// The size of the checkpoint.
+    pub size: u64,
+    /// When they did.
+    pub at: Timestamp,
 }
 
 impl Verified {
@@ -68,19 +82,26 @@ impl From<Unreadable> for Flaw {
     }
 }
 
-/// Verifies all that there is. `keys` are whose signatures are believed; `pinned` are the notes of checkpoints that were kept
-/// elsewhere, which the log must fit too.
-pub async fn verify(
-    evidence: &mut dyn Evidence,
-    keys: &[VerifierKey],
-    pinned: &[String],
-    mut progress: impl FnMut(u64, u64),
-) -> Result<Verified, Flaw> {
+/// What whoever verifies has from elsewhere than from the log.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Whose signatures are believed.
+    pub keys: Vec<VerifierKey>,
+    /// Who must have cosigned at least one checkpoint.
+    pub witnesses: Vec<WitnessKey>,
+    /// The notes of checkpoints that were kept, which the log must fit too.
+    pub pinned: Vec<String>,
+}
+
+/// Verifies all that there is.
+pub async fn verify(evidence: &mut dyn Evidence, trust: &Trust, mut progress: impl FnMut(u64, u64)) -> Result<Verified, Flaw> {
+    let Trust { keys, witnesses, pinned } = trust;
     let notes = evidence.checkpoints().await?;
     let signed = believed(&notes, "a checkpoint", keys)?.into_iter().chain(believed(pinned, "a pinned checkpoint", keys)?);
     let mut signed: Vec<Checkpoint> = signed.collect();
     signed.sort_by_key(|checkpoint| (checkpoint.size, checkpoint.root));
     signed.dedup();
+    let cosigned = witnesses.iter().map(|witness| newest_cosigned(notes.iter().chain(pinned), witness)).collect::<Result<_, _>>()?;
     let greatest = signed.last().map_or(0, |checkpoint| checkpoint.size);
     let total = evidence.size(greatest).await?;
     let mut check = Check { evidence, signed, next: 0, edge: Edge::default(), stored: None };
@@ -90,7 +111,22 @@ pub async fn verify(
         }
         progress(check.edge.size(), total);
     }
-    check.finish().await
+    Ok(Verified { cosigned, ..check.finish().await? })
+}
+
+/// The newest of the notes that this witness cosigned.
+fn newest_cosigned<'a>(notes: impl Iterator<Item = &'a String>, witness: &WitnessKey) -> Result<Cosigned, Flaw> {
+    let mut newest: Option<Cosigned> = None;
+    for note in notes {
+        let told = |error: &dyn fmt::Display| Flaw::of_all(format!("a cosignature of {}: {error}", witness.name()));
+        let size = SignedCheckpoint::unverified(note).map_err(|error| told(&error))?.size;
+        if let Some(at) = cosigned_at(note, witness).map_err(|error| told(&error))?
+            && newest.is_none_or(|newest| newest.size <= size)
+        {
+            newest = Some(Cosigned { size, at });
+        }
+    }
+    newest.ok_or_else(|| Flaw::of_all(format!("no checkpoint is cosigned by {}", witness.name())))
 }
 
 fn believed(notes: &[String], what: &str, keys: &[VerifierKey]) -> Result<Vec<Checkpoint>, Flaw> {
@@ -259,6 +295,6 @@ impl Check<'_> {
         for (level, index, hashes) in partials.into_iter().filter(|(level, ..)| *level > 0) {
             self.compare(level, index, &hashes).await?;
         }
-        Ok(Verified { events, checkpoints: self.next as u64, newest, root: self.edge.root() })
+        Ok(Verified { events, checkpoints: self.next as u64, newest, root: self.edge.root(), cosigned: Vec::new() })
     }
 }
