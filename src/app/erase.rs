@@ -16,7 +16,6 @@ use crate::{
         subject::{ErasureId, SubjectCommand, SubjectEvent},
     },
     jose::sign_jwt,
-    ledger::Checkpoint,
     store::{Position, StoreError},
 };
 
@@ -64,14 +63,18 @@ struct CertificateClaims<'a> {
     completed_position: u64,
     grants_ended: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<CertificateCheckpoint<'a>>,
+    checkpoint: Option<&'a CoveringCheckpoint>,
 }
 
-#[derive(Serialize)]
-struct CertificateCheckpoint<'a> {
-    origin: &'a str,
-    size: u64,
-    root: String,
+/// A signed head of the log's tree that an erasure is in, as its certificate names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CoveringCheckpoint {
+    /// The identity of the log.
+    pub origin: String,
+    /// How many events it covers.
+    pub size: u64,
+    /// The root of the tree, in base64.
+    pub root: String,
 }
 
 impl Authority {
@@ -192,11 +195,9 @@ impl Authority {
 
     /// The certificate of an erasure (a JWS), signed with the key of the ledger: it is the one that is kept for long. None
     /// while something is still to be done. It follows from the log alone, so it can be had again at any time.
-    pub async fn erasure_certificate(&self, erasure: &Erasure, covering: Option<&Checkpoint>) -> Result<Option<String>, Trouble> {
+    pub async fn erasure_certificate(&self, erasure: &Erasure, checkpoint: Option<&CoveringCheckpoint>) -> Result<Option<String>, Trouble> {
         let Some(completed) = erasure.completed else { return Ok(None) };
         let key = self.ensure_ledger_key().await?;
-        let checkpoint =
-            covering.map(|Checkpoint { origin, size, root }| CertificateCheckpoint { origin, size: *size, root: root.to_string() });
         let claims = CertificateClaims {
             iss: &self.settings.issuer,
             jti: erasure.id.to_string(),

@@ -1,9 +1,10 @@
 //! A person is put into a server by every way there is, erased, and then searched for.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use grantlog_core::{
+    app::clock::{Clock, SystemClock},
     domain::Sealed,
     jose::{SigningKey, sign_jwt},
     keys::{MasterKey, Vault},
@@ -72,14 +73,17 @@ impl Person {
 /// at each of the three offsets that it can have in what is encoded.
 fn forms(value: &str) -> Vec<Vec<u8>> {
     let percent: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let hexadecimal: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = value.bytes().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    });
     let mut forms =
         vec![value.into(), percent.replace('+', "%20").into(), percent.into(), hexadecimal.to_uppercase().into(), hexadecimal.into()];
     for offset in 0..3 {
         let encoded = BASE64_URL_SAFE_NO_PAD.encode([vec![0; offset], value.into()].concat());
         // Characters that share bits with what stands before or after are left out.
         let first = [0, 2, 3][offset];
-        let last = encoded.len() - usize::from((offset + value.len()) % 3 != 0);
+        let last = encoded.len() - usize::from(!(offset + value.len()).is_multiple_of(3));
         let inner = &encoded[first..last];
         forms.push(inner.into());
         forms.push(inner.replace('-', "+").replace('_', "/").into());
@@ -170,7 +174,7 @@ impl<'a> World<'a> {
 
     /// Attested by a token that a page presents.
     async fn connect_from_a_page(&self, person: &Person) {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = SystemClock.now().as_seconds();
         let claims = json!({"iss": "https://login.example.com", "aud": "grantlog", "sub": person.id, "iat": now, "exp": now + 60,
             "auth_time": now, "user": {"email": person.email, "name": person.name}});
         let token = sign_jwt(&self.login, self.login.kid(), Some("JWT"), &claims);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use grantlog_core::{
-    app::erase::Erasure,
-    ledger::{Checkpoint, SignedCheckpoint},
+    app::erase::{CoveringCheckpoint, Erasure},
+    ledger::SignedCheckpoint,
     store::Position,
 };
 use grantlog_projections::{
@@ -164,7 +164,7 @@ async fn certified(app: &App, erasure: Erasure) -> Result<CertifiedErasure, Prob
 
 /// The first checkpoint that covers this position, signed now if there is none: the same whenever it is asked for. A certificate
 /// is good without it, so that a ledger that does not sign keeps nobody from being told that they are erased.
-async fn covering(app: &App, position: Position) -> Option<Checkpoint> {
+async fn covering(app: &App, position: Position) -> Option<CoveringCheckpoint> {
     let found = match first_covering(app, position).await {
         Ok(None) => match timeout(CHECKPOINT_TIMEOUT, app.ledger.sign()).await {
             Ok(Ok(_)) => first_covering(app, position).await,
@@ -179,8 +179,9 @@ async fn covering(app: &App, position: Position) -> Option<Checkpoint> {
     })
 }
 
-async fn first_covering(app: &App, position: Position) -> Result<Option<Checkpoint>, LedgerError> {
+async fn first_covering(app: &App, position: Position) -> Result<Option<CoveringCheckpoint>, LedgerError> {
     // A checkpoint covers the positions up to its size.
     let kept = app.ledger.checkpoints(position.0.saturating_sub(1), 1).await?.pop();
-    Ok(kept.and_then(|kept| SignedCheckpoint::unverified(&kept.note).ok()))
+    let signed = kept.and_then(|kept| SignedCheckpoint::unverified(&kept.note).ok());
+    Ok(signed.map(|signed| CoveringCheckpoint { origin: signed.origin, size: signed.size, root: signed.root.to_string() }))
 }

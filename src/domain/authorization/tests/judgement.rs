@@ -131,6 +131,20 @@ fn a_request_is_hopeless_where_the_client_may_not_work() {
 }
 
 #[test]
+fn a_request_of_somebody_who_was_erased_is_hopeless_whatever_else_stands_in_its_way() {
+    use crate::domain::organization::OrganizationReason::ClientNotAllowed;
+
+    let (parameters, policy, earlier) = (parameters(json!({"scope": "openid"})), policy(), EarlierConsent::default());
+    let client = client(json!({}));
+    for organization_reasons in [&[][..], &[ClientNotAllowed]] {
+        let person = Some(Person { roles: &[], earlier: &earlier, organization_reasons, is_erased: true });
+        let known =
+            Known { parameters: &parameters, client: &client, client_sha256: "", policy: &policy, person, remember_offline_access: false };
+        assert_eq!(judge(&known).hopeless, Some(DenialCause::SubjectErased));
+    }
+}
+
+#[test]
 fn what_the_client_needs_is_told() {
     let judgement = judged(&client(json!({"required_scope": "openid profile"})), "documents.read openid", Some(&["editor"]), "");
     assert_eq!(judgement.bounds.required, scope("openid"));
