@@ -34,6 +34,21 @@ pub struct EdgeSettings {
     pub scopes: BTreeMap<String, String>,
     /// Whether everybody may read the ledger, or auditors only.
     pub ledger_public: bool,
+    /// What consent receipts say of the operator.
+    pub receipts: ReceiptOptions,
+}
+
+/// What only the operator knows and consent receipts tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiptOptions {
+    /// Who has the data that clients get at.
+    pub controller_name: Option<String>,
+    /// How people reach them.
+    pub controller_contact: Option<String>,
+    /// The URL of their notice on privacy.
+    pub privacy_notice: Option<String>,
+    /// The URL where people withdraw consent.
+    pub withdrawal_url: Option<String>,
 }
 
 /// What every endpoint works with.

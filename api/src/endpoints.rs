@@ -10,8 +10,8 @@ use crate::{
     },
     app::App,
     audit::{
-        self, consents, events as audit_events, export, grants as audit_grants, policy as audit_policy, signing_keys as audit_signing_keys,
-        why,
+        self, consents, events as audit_events, export, grants as audit_grants, policy as audit_policy, receipts,
+        signing_keys as audit_signing_keys, why,
     },
     authorization_requests::{create, decide, read, resource, subject},
     health::{self, Metrics},
@@ -54,6 +54,7 @@ use crate::{
         export::export,
         consents::list,
         consents::history,
+        receipts::read,
         audit_grants::list,
         audit::clients::read,
         audit_policy::read,
@@ -159,6 +160,7 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
         .route(Method::GET, export::EXPORT, export::export)
         .route(Method::GET, consents::CONSENTS, consents::list)
         .route(Method::GET, consents::HISTORY, consents::history)
+        .route(Method::GET, receipts::RECEIPT, receipts::read)
         .route(Method::GET, audit_grants::GRANTS, audit_grants::list)
         .route(Method::GET, audit::clients::CLIENT, audit::clients::read)
         .route(Method::GET, audit_policy::POLICY, audit_policy::read)

@@ -257,7 +257,7 @@ fn verify_proof(file: &Path, keys: &[VerifierKey], witnesses: &[WitnessKey]) -> 
 }
 
 /// Says when each of the witnesses cosigned a checkpoint. It is an error if one did not.
-fn require_cosigned(out: &mut impl Write, checkpoint: &str, witnesses: &[WitnessKey]) -> Result<(), Failure> {
+pub(crate) fn require_cosigned(out: &mut impl Write, checkpoint: &str, witnesses: &[WitnessKey]) -> Result<(), Failure> {
     for witness in witnesses {
         let at = cosigned_at(checkpoint, witness)?.ok_or_else(|| format!("the checkpoint is not cosigned by {}", witness.name()))?;
         writeln!(out, "cosigned by {} at {}", witness.name(), at.to_rfc3339())?;

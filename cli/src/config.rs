@@ -14,7 +14,7 @@ use figment::{
     providers::{Env, Format, Serialized, Toml},
 };
 use grantlog_api::{
-    app::EdgeSettings,
+    app::{EdgeSettings, ReceiptOptions},
     client_address::{ClientAddress, ForwardedHeader},
     limits::{Limits as Limiters, Rate, Rates},
     serve::ServeOptions,
@@ -75,6 +75,8 @@ pub struct Config {
     pub projections: Projections,
     /// The ledger.
     pub ledger: Ledger,
+    /// Consent receipts.
+    pub receipts: Receipts,
     /// Logs.
     pub log: Log,
 }
@@ -245,6 +247,20 @@ pub struct Witness {
     pub url: String,
 }
 
+/// What consent receipts say of the operator (ISO/IEC TS 27560).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receipts {
+    /// Who has the data that clients get at.
+    pub controller_name: Option<String>,
+    /// How people reach them.
+    pub controller_contact: Option<String>,
+    /// The URL of their notice on privacy.
+    pub privacy_notice: Option<String>,
+    /// The URL where people withdraw consent.
+    pub withdrawal_url: Option<String>,
+}
+
 /// Logs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -286,6 +302,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             projections: Projections::default(),
             ledger: Ledger::default(),
+            receipts: Receipts::default(),
             log: Log::default(),
         }
     }
@@ -540,6 +557,7 @@ impl Config {
             service_documentation: self.service_documentation.clone(),
             scopes: self.scopes.clone(),
             ledger_public: self.ledger.public,
+            receipts: self.receipts.options(),
         }
     }
 
@@ -610,6 +628,13 @@ impl Ledger {
             witnesses: self.witnesses.iter().map(witness).collect::<Result<_, _>>()?,
             post_to: self.post_to.iter().map(|at| url("ledger.post_to", at)).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl Receipts {
+    fn options(&self) -> ReceiptOptions {
+        let Self { controller_name, controller_contact, privacy_notice, withdrawal_url } = self.clone();
+        ReceiptOptions { controller_name, controller_contact, privacy_notice, withdrawal_url }
     }
 }
 

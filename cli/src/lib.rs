@@ -15,6 +15,7 @@ pub mod logging;
 pub mod place;
 pub mod progress;
 pub mod rebuild_history;
+pub mod receipt;
 pub mod serve;
 
 /// Why a subcommand did not work, in words for the person at the terminal.

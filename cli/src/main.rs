@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use grantlog_cli::{Failure, api_keys, audit, dev, erase, events, fsck, generate, import, keys, rebuild_history, serve};
+use grantlog_cli::{Failure, api_keys, audit, dev, erase, events, fsck, generate, import, keys, rebuild_history, receipt, serve};
 
 /// An authorization service whose log is the truth.
 #[derive(Parser)]
@@ -28,6 +28,9 @@ enum Command {
     /// Ask what was true then, and why; verify that the log is whole, export it, make and check proofs
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Check the receipt of a consent
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Take over clients of another server, with their ids and secrets, on the data directory of a stopped server
     Import(import::Arguments),
     /// Erase people again whom a restored backup brought back, on the data directory of a stopped server
@@ -66,6 +69,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(command).await,
         Command::ApiKeys(command) => api_keys::run(command).await,
         Command::Audit(command) => audit::run(command).await,
+        Command::Receipt(command) => receipt::run(command),
         Command::Import(arguments) => import::run(arguments).await,
         Command::Erase(arguments) => erase::run(arguments).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,

@@ -46,8 +46,12 @@ async fn serve(config: &Config) -> Running {
 }
 
 async fn audit(arguments: &[&str], whom: &[&str], key: Option<&str>) -> Output {
+    grantlog(&[&["audit"], arguments, whom].concat(), key).await
+}
+
+async fn grantlog(arguments: &[&str], key: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_grantlog"));
-    command.arg("audit").args(arguments).args(whom).env_remove("GRANTLOG_API_KEY");
+    command.args(arguments).env_remove("GRANTLOG_API_KEY");
     if let Some(key) = key {
         command.env("GRANTLOG_API_KEY", key);
     }
@@ -159,4 +163,46 @@ async fn an_export_answers_too_unless_somebody_changed_it() {
     let changed = audit(questions[0], &["--export", text(&export)], None).await;
     assert!(!changed.status.success());
     assert!(String::from_utf8_lossy(&changed.stderr).contains("position 1: "), "{changed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_is_made_by_the_server_and_checked_without_it() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+    let running = serve(&config).await;
+    let call = async |method: reqwest::Method, path: &str, body: serde_json::Value| {
+        let request = reqwest::Client::new().request(method, format!("{}{path}", running.url)).bearer_auth(&running.admin);
+        request.json(&body).send().await.unwrap().json::<serde_json::Value>().await.unwrap()
+    };
+    let post = async |path: &str, body| call(reqwest::Method::POST, path, body).await;
+    let client = serde_json::json!({"client_name": "Weather by Mail", "redirect_uris": ["https://a.example/cb"], "scope": "openid email"});
+    let client = post("/v1/clients", client).await;
+    let query = format!(
+        "response_type=code&client_id={}&redirect_uri=https%3A%2F%2Fa.example%2Fcb&scope=openid%20email\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+        client["client_id"].as_str().unwrap()
+    );
+    let subject = serde_json::json!({"id": "ana", "auth_time": 1_700_000_000});
+    let request = post("/v1/authorization-requests", serde_json::json!({"query": query, "subject": subject})).await;
+    let decision = format!("/v1/authorization-requests/{}/decision", request["id"].as_str().unwrap());
+    post(&decision, serde_json::json!({"decision": "approve"})).await;
+    let grants = call(reqwest::Method::GET, "/v1/subjects/ana/grants", serde_json::Value::Null).await;
+    let grant = grants["grants"][0]["id"].as_str().unwrap();
+    let keys = call(reqwest::Method::GET, "/ledger/keys", serde_json::Value::Null).await;
+    let key = keys["verifier_keys"][0].as_str().unwrap();
+    let receipt = printed(&audit(&["receipt", grant], &["--url", &running.url], Some(&running.key)).await);
+    let file = folder.path().join("receipt.json");
+    std::fs::write(&file, &receipt).unwrap();
+    let verify = async |key: &str| grantlog(&["receipt", "verify", text(&file), "--key", key], None).await;
+    let told = printed(&verify(key).await);
+    assert!(told.contains("the consent of ana") && told.ends_with("the receipt is good\n"), "{told}");
+    std::fs::write(&file, receipt.replace("Weather by Mail", "Weather by Post")).unwrap();
+    let changed = verify(key).await;
+    assert!(!changed.status.success() && String::from_utf8_lossy(&changed.stderr).contains("its signature is not valid"), "{changed:?}");
+    let export = folder.path().join("export");
+    let refused = audit(&["receipt", grant], &["--export", text(&export)], None).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no key to sign"), "{refused:?}");
+    running.stop.send(()).unwrap();
+    running.task.await.unwrap();
 }

@@ -25,6 +25,7 @@ mod metadata_documents;
 pub mod organizations;
 pub mod pages;
 pub mod policy;
+pub mod receipts;
 pub mod recognise;
 pub mod register_itself;
 pub mod resource_servers;

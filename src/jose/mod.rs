@@ -1,7 +1,7 @@
 //! JOSE: signing, JWK, JWK Set, thumbprints, JWT. Ed25519 by `ed25519-dalek`, the rest by `aws-lc-rs`.
 
 mod algorithm;
-mod base64url;
+pub(crate) mod base64url;
 mod jwk;
 mod jwk_set;
 mod jwt;

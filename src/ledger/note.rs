@@ -147,7 +147,7 @@ impl VerifierKey {
     }
 
     /// Whether the signature is one of this key over exactly this.
-    pub(super) fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
         self.key.verify(VerificationAlgorithm::EdDsa, signed, signature).is_ok()
     }
 

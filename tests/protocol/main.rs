@@ -29,6 +29,7 @@ mod organizations;
 mod outbound;
 mod policy;
 mod positions;
+mod receipts;
 mod registration;
 mod registration_management;
 mod resource_indicators;

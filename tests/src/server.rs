@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use grantlog_api::{
-    app::{EdgeSettings, Inner},
+    app::{EdgeSettings, Inner, ReceiptOptions},
     endpoints,
     health::Metrics,
     limits::{Limits, Rates},
@@ -282,6 +282,11 @@ fn edge_settings() -> EdgeSettings {
         interaction_url: Some("https://app.example.com/interaction".to_owned()),
         service_documentation: None,
         ledger_public: false,
+        receipts: ReceiptOptions {
+            controller_name: Some("Sundial".to_owned()),
+            withdrawal_url: Some("https://app.example.com/connected-apps".to_owned()),
+            ..ReceiptOptions::default()
+        },
         scopes: scopes.into_iter().map(|(scope, description)| (scope.to_owned(), description.to_owned())).collect(),
     }
 }

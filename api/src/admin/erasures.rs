@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use grantlog_core::{
     app::erase::{CoveringCheckpoint, Erasure},
+    domain::audit::{Filters, Question},
     ledger::SignedCheckpoint,
     store::Position,
 };
@@ -15,9 +16,10 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::{ADMIN, PageQuery, READERS};
+use super::{ADMIN, PageQuery};
 use crate::{
     app::{App, positioned, unavailable},
+    audit::Reader,
     idempotency::IdempotencyKeyHeader,
     problem::{Problem, ProblemBody},
     reply::{self, Response},
@@ -122,12 +124,14 @@ pub async fn erase(app: App, request: Request) -> Result<Response, Problem> {
     params(("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."), ("limit" = Option<usize>, Query, description = "1 to 200; 50 when left out.")),
     responses((status = 200, description = "A page of them.", body = Erasures), (status = "4XX", description = "The call is not valid.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
-    app.require_role(&request, &READERS).await?;
+    let reader = Reader::of(&app, &request).await?;
     app.wait_for_min_position(&request).await?;
     let PageQuery { cursor, limit } = PageQuery::of(&request)?;
     let invalid_cursor = |InvalidCursor| Problem::invalid_field("cursor", "It is not a cursor of this list.");
+    reader.record(&app, Question::Erasures, Filters::default()).await?;
     let page = app.live.erasures(cursor.as_deref(), limit).map_err(invalid_cursor)?;
-    Ok(reply::ok(&Erasures { erasures: page.items.into_iter().map(ErasureEntry::from).collect(), next_cursor: page.next }))
+    let erasures = page.items.into_iter().map(ErasureEntry::from).collect();
+    Ok(reader.told(reply::ok(&Erasures { erasures, next_cursor: page.next })))
 }
 
 /// Read an erasure with its certificate.
@@ -135,11 +139,16 @@ pub async fn list(app: App, request: Request) -> Result<Response, Problem> {
     params(("id" = String, Path, description = "Its id: `jti` of the certificate.")),
     responses((status = 200, description = "The erasure.", body = CertifiedErasure), (status = "4XX", description = "The call is not valid, or there is no such erasure.", body = ProblemBody), (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
-    app.require_role(&request, &READERS).await?;
+    let reader = Reader::of(&app, &request).await?;
     app.wait_for_min_position(&request).await?;
     let erasure = app.authority.erasure_of_id(&*app.live, request.id("id")?).await.map_err(unavailable)?;
+    let filters = match &erasure {
+        Some(erasure) => Filters { subject: Some(erasure.subject), ..Filters::default() },
+        None => Filters { unknown: vec!["id".to_owned()], ..Filters::default() },
+    };
+    reader.record(&app, Question::Erasures, filters).await?;
     let erasure = erasure.ok_or_else(|| Problem::not_found("There is no such erasure.").field("id"))?;
-    Ok(reply::ok(&certified(&app, erasure).await?))
+    Ok(reader.told(reply::ok(&certified(&app, erasure).await?)))
 }
 
 async fn certified(app: &App, erasure: Erasure) -> Result<CertifiedErasure, Problem> {

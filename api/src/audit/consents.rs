@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Parameters, Reader, ask, caught_up,
+    Parameters, Reader, Window, ask, caught_up,
     grants::{self, GrantThen, GrantsThen},
     parameters::Narrowed,
     people, silent,
@@ -95,23 +95,28 @@ pub async fn history(app: App, request: Request) -> Result<Response, Problem> {
     answer_history(&app, &reader, &request).await
 }
 
-pub(super) async fn answer_history(app: &App, reader: &Reader, request: &Request) -> Result<Response, Problem> {
-    let grant_id: GrantId = request.id("grant_id")?;
-    let window = Parameters::of(request, &["as_of", "position"])?.window()?;
-    caught_up(app, request).await?;
+/// A question about one grant. Whoever is looked at finds it out under their own id.
+pub(super) async fn about_grant(app: &App, grant_id: GrantId, window: Window) -> Result<Narrowed, Problem> {
     let mut narrowed = Narrowed::default().within(window);
-    // Whoever is looked at finds it out under their own id.
     let newest = match app.history.position() {
         Some(position) => app.history.grant(grant_id, position).await.map_err(silent)?,
         None => None,
     };
-    match &newest {
+    match newest {
         Some(grant) => {
             (narrowed.filters.grant_id, narrowed.filters.subject) = (Some(grant_id), Some(grant.subject));
-            narrowed.filters.client_id = Some(grant.client_id.clone());
+            narrowed.filters.client_id = Some(grant.client_id);
         }
         None => narrowed.filters.unknown.push("grant_id".to_owned()),
     }
+    Ok(narrowed)
+}
+
+pub(super) async fn answer_history(app: &App, reader: &Reader, request: &Request) -> Result<Response, Problem> {
+    let grant_id: GrantId = request.id("grant_id")?;
+    let window = Parameters::of(request, &["as_of", "position"])?.window()?;
+    caught_up(app, request).await?;
+    let narrowed = about_grant(app, grant_id, window).await?;
     let asked = ask(app, reader, Question::ConsentHistory, narrowed.filters).await?;
     let missing = || Problem::not_found("There is no such grant, or there was none then.");
     let at = asked.at(&window).await?.ok_or_else(missing)?;

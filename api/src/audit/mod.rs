@@ -14,6 +14,7 @@ pub mod offline;
 mod parameters;
 mod people;
 pub mod policy;
+pub mod receipts;
 pub mod signing_keys;
 mod timeline;
 pub mod why;
@@ -24,6 +25,7 @@ use grantlog_core::{
     app::Context,
     domain::{
         Timestamp,
+        api_key::Role,
         audit::{Filters, Question},
     },
     store::Position,
@@ -52,7 +54,11 @@ pub struct Reader {
 impl Reader {
     /// The API key of a request, if it may look.
     pub(crate) async fn of(app: &App, request: &Request) -> Result<Self, Problem> {
-        let key = app.require_role(request, &READERS).await?;
+        Self::of_roles(app, request, &READERS).await
+    }
+
+    async fn of_roles(app: &App, request: &Request, roles: &'static [Role]) -> Result<Self, Problem> {
+        let key = app.require_role(request, roles).await?;
         Ok(Self { context: acting_as(&key, request), name: key.id.to_string() })
     }
 

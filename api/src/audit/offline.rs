@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::ACCEPT};
 
-use super::{Reader, clients, consents, events, export, grants, policy, signing_keys, why};
+use super::{Reader, clients, consents, events, export, grants, policy, receipts, signing_keys, why};
 use crate::{
     app::App,
     problem::{Problem, ProblemCode},
@@ -47,6 +47,7 @@ async fn answer(app: &App, path: &str, query: &str, accept: Option<&'static str>
         export::EXPORT,
         consents::CONSENTS,
         consents::HISTORY,
+        receipts::RECEIPT,
         grants::GRANTS,
         clients::CLIENT,
         policy::POLICY,
@@ -74,6 +75,7 @@ async fn answer(app: &App, path: &str, query: &str, accept: Option<&'static str>
         export::EXPORT => export::answer(app, &reader, &request).await,
         consents::CONSENTS => consents::answer(app, &reader, &request).await,
         consents::HISTORY => consents::answer_history(app, &reader, &request).await,
+        receipts::RECEIPT => receipts::answer(app, &reader, &request).await,
         grants::GRANTS => grants::answer(app, &reader, &request).await,
         clients::CLIENT => clients::answer(app, &reader, &request).await,
         policy::POLICY => policy::answer(app, &reader, &request).await,

@@ -54,7 +54,7 @@ fn needed(request: &Request, name: &'static str) -> Result<u64, Problem> {
     number(request, name)?.ok_or_else(|| Problem::invalid_field(name, "It must be given."))
 }
 
-fn trouble(error: LedgerError) -> Problem {
+pub(crate) fn trouble(error: LedgerError) -> Problem {
     match error {
         LedgerError::Unavailable(_) | LedgerError::Corrupt(_) => Problem::unavailable(error),
         LedgerError::Refused(_) => {

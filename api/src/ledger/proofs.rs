@@ -61,7 +61,7 @@ pub async fn consistency(app: App, request: Request) -> Result<Response, Problem
 }
 
 /// `size_field` is where the size came from that there may be no checkpoint of.
-fn problem(refusal: ProofRefusal, size_field: &'static str) -> Problem {
+pub(crate) fn problem(refusal: ProofRefusal, size_field: &'static str) -> Problem {
     match refusal {
         ProofRefusal::NoSuchCheckpoint(_) => Problem::not_found("No checkpoint of that size was signed.").field(size_field),
         ProofRefusal::NotCovered { .. } => {

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use futures::StreamExt;
 use grantlog_api::{
     app::{App, Inner},
-    audit::{clients, consents, events, export, grants, offline, policy, signing_keys, why},
+    audit::{clients, consents, events, export, grants, offline, policy, receipts, signing_keys, why},
     limits::{Limits, Rates},
 };
 use grantlog_core::{keys::MasterKey, store::SqliteStore};
@@ -100,6 +100,17 @@ pub enum Question {
         /// How to print.
         #[command(flatten)]
         shown: Shown,
+    },
+    /// The signed receipt of a consent; `grantlog receipt verify` checks it
+    Receipt {
+        /// Whom to ask.
+        #[command(flatten)]
+        log: Log,
+        /// The grant's id
+        grant_id: String,
+        /// As of when.
+        #[command(flatten)]
+        when: When,
     },
     /// Which apps could reach whose data
     Grants {
@@ -364,6 +375,9 @@ pub async fn run(question: Question) -> Result<(), Failure> {
         Question::History { log, grant_id, when, shown } => {
             (log, Asked::of(in_path(consents::HISTORY, "{grant_id}", &grant_id)).when(&when), shown.or(STEPS))
         }
+        Question::Receipt { log, grant_id, when } => {
+            (log, Asked::of(in_path(receipts::RECEIPT, "{grant_id}", &grant_id)).when(&when), Print::Json)
+        }
         Question::Grants { log, of, when, include_ended, cursor, limit, shown } => {
             let asked = Asked::of(grants::GRANTS).of_owner(&of).when(&when).with("include_ended", include_ended.then_some(true));
             (log, asked.with("cursor", cursor).with("limit", limit), shown.or(GRANTS))
@@ -416,6 +430,9 @@ async fn ask_directory(place: Place, asked: &Asked, printer: &mut Printer) -> Re
 async fn ask_export(directory: &Path, log: &Log, asked: &Asked, printer: &mut Printer) -> Result<(), Failure> {
     if asked.query.iter().any(|(name, _)| *name == "subject") {
         return Err("an export does not know the application's ids of people: ask by --subject-id".into());
+    }
+    if asked.path.ends_with("/receipt") {
+        return Err("an export has no key to sign a receipt with: ask the server, or its data directory".into());
     }
     // What was changed since it was signed is not asked.
     check(log, &Trust::default()).await?;

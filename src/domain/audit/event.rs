@@ -14,6 +14,10 @@ pub enum Question {
     Consents,
     /// How a consent came about and what became of it.
     ConsentHistory,
+    /// The receipt of a consent.
+    ConsentReceipt,
+    /// Which people were erased.
+    Erasures,
     /// Which grants there were.
     Grants,
     /// What a client was.

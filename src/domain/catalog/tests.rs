@@ -723,6 +723,11 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             AuditEvent::Read { what: Question::LedgerEntries, filters: Filters { after: Some(256), ..Filters::default() } }.into(),
         ),
         (
+            "audit/read.consent_receipt",
+            AuditEvent::Read { what: Question::ConsentReceipt, filters: Filters { position: Some(7), ..Filters::default() } }.into(),
+        ),
+        ("audit/read.erasures", AuditEvent::Read { what: Question::Erasures, filters: Filters::default() }.into()),
+        (
             "audit/read.inclusion_proof",
             AuditEvent::Read { what: Question::InclusionProof, filters: Filters { position: Some(7), ..Filters::default() } }.into(),
         ),
