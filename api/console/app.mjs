@@ -20,6 +20,9 @@ const [nav, account, badge] = ["nav", "account", "ledger-status"].map((id) => do
 /** What all views share while a key is in; undefined without one. */
 let context;
 
+/** Counts the views that were asked for: only the last is shown. */
+let turn = 0;
+
 function enter(key) {
   const trust = new Trust(`grantlog console ${BASE.pathname}`, localStorage);
   context = { api: new Api(BASE, key), trust, names: new Names(), badge, link: () => {} };
@@ -27,14 +30,22 @@ function enter(key) {
   ledgerStatus(context, badge);
 }
 
-/** Nothing of what was shown, and nothing that could show it again, stays on the page. */
+/** Nothing of what was shown stays on the page, and nothing in its address. */
 function forget() {
+  drop();
+  history.replaceState(null, "", "#/");
+  keyView();
+  announce("The key is forgotten.");
+}
+
+/** The key is used for nothing any more. */
+function drop() {
   context = undefined;
+  turn += 1;
+  document.title = "grantlog console";
   sessionStorage.removeItem(KEPT_KEY);
   for (const part of [nav, account]) part.hidden = true;
   badge.textContent = "";
-  keyView();
-  announce("The key is forgotten.");
 }
 
 /** Asks for the key. */
@@ -61,7 +72,7 @@ function keyView(error) {
   };
   fill(
     view,
-    el("header", { class: "title centred" }, el("h1", {}, "What was true then?"), el("p", { class: "lead" }, "Consents, grants and apps at any moment of the past, the events behind them, and proof that nobody changed them.")),
+    el("header", { class: "title centred" }, el("h1", {}, "What was true then?"), el("p", { class: "lead" }, "Consents, grants and clients at any moment of the past, the events behind them, and proof that nobody changed them.")),
     el(
       "section",
       { class: "card narrow" },
@@ -101,8 +112,6 @@ function linker(own) {
   };
 }
 
-let turn = 0;
-
 /** Shows the view of the address. A view that comes late, after another was asked for, is not shown. */
 async function route() {
   if (!context) return keyView();
@@ -127,17 +136,15 @@ async function route() {
     if (own === turn && !place.isConnected) fill(view, place);
   } catch (error) {
     if (own !== turn) return undefined;
-    if (error.status === 401) return leave(inWords(error));
+    // The key was revoked meanwhile. With another one the address leads here again.
+    if (error.status === 401) {
+      drop();
+      return keyView(inWords(error));
+    }
     fill(view, append(place, notice("bad", el("p", {}, inWords(error)), button("Try again", route, { class: "quiet" }))));
   }
   place.removeAttribute("aria-busy");
   return view.focus({ preventScroll: true });
-}
-
-/** The key was revoked meanwhile. */
-function leave(why) {
-  forget();
-  keyView(why);
 }
 
 document.getElementById("forget").addEventListener("click", forget);

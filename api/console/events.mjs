@@ -25,7 +25,7 @@ export function eventBody({ api, trust, names }, event) {
     { class: "event-body" },
     facts([
       ["Person", person],
-      ["App", client],
+      ["Client", client],
       ["Organization", organization],
       ["Caused by", event.actor],
       ["In request", event.request_id],

@@ -5,13 +5,13 @@ export const KINDS = {
   person: { title: "Person", filter: "subject", about: ["subject.left_organization", "subject.roles_set"] },
   "person-id": { title: "Person", filter: "subject_id", about: ["subject.left_organization", "subject.roles_set"] },
   organization: { title: "Organization", filter: "organization", about: ["organization.client_disconnected", "organization.policy_set"] },
-  client: { title: "App", filter: "client_id", about: ["client.registered", "client.updated", "client.document_changed"] },
+  client: { title: "Client", filter: "client_id", about: ["client.registered", "client.updated", "client.document_changed"] },
 };
 
 /** What changes the grants of anybody. */
 export const OF_GRANTS = ["grant.consented", "grant.narrowed", "grant.revoked"];
 
-/** What makes an app good for nothing, or good again. They are few in the whole log. */
+/** What makes a client good for nothing, or good again. They are few in the whole log. */
 export const OF_CLIENTS = ["client.suspended", "client.resumed", "client.withdrawn", "client.reinstated", "client.deleted"];
 
 const isOfPerson = (kind) => kind.startsWith("person");
@@ -23,7 +23,7 @@ function rowOf(kind, event) {
   return isOfPerson(kind) ? `${event.client_id} ${event.organization_id ?? ""}` : event.client_id;
 }
 
-/** One row: what an app could reach, from when to when. */
+/** One row: what a client could reach, from when to when. */
 class Row {
   marks = [];
   segments = [];
@@ -86,11 +86,11 @@ function rowsAbout(kind, event, rows) {
 }
 
 /**
- * The history of a person, an organization or an app: `stops`, each with its event and position, the last of them being now; and `rows`.
- * Events of apps count when the app is in it.
+ * The history of a person, an organization or a client: `stops`, each with its event and position, the last of them being now; and `rows`.
+ * Events of clients count when the client is in it.
  */
 export function historyOf(kind, events, now) {
-  const clients = new Set(events.filter((event) => event.grant_id || kind === "client").map((event) => event.client_id));
+  const clients = new Set(events.filter((event) => !OF_CLIENTS.includes(event.type)).map((event) => event.client_id));
   const isOfIt = (event) => !OF_CLIENTS.includes(event.type) || clients.has(event.client_id);
   const known = new Map(events.filter((event) => event.position <= now.position && isOfIt(event)).map((event) => [event.position, event]));
   const ordered = [...known.values()].sort((a, b) => a.position - b.position);
@@ -99,7 +99,7 @@ export function historyOf(kind, events, now) {
     const own = OF_GRANTS.includes(event.type) ? rowOf(kind, event) : undefined;
     if (own !== undefined && !rows.has(own)) rows.set(own, new Row(own, event));
     const about = own === undefined ? rowsAbout(kind, event, rows) : [rows.get(own)];
-    // What befell an app before anybody here knew it is of no matter here.
+    // What befell a client before anybody here knew it is of no matter here.
     if (OF_CLIENTS.includes(event.type) && about.length === 0 && kind !== "client") continue;
     for (const row of about) row.apply(event, stops.length);
     stops.push({ event, position: event.position, time: Date.parse(event.time) });
@@ -120,6 +120,12 @@ export function stopAt(stops, position) {
 /** The last stop at or before a moment, or the first one. */
 export function stopAtTime(stops, time) {
   return Math.max(stops.findLastIndex((stop) => stop.time <= time), 0);
+}
+
+/** Whether stops stand so close together that most of them can't be told from the next. */
+export function isCrowded(places) {
+  const close = places.slice(1).filter((place, at) => place - places[at] < 0.02);
+  return close.length > places.length / 2;
 }
 
 /** Where stops stand between 0 and 1: by their time, or one after the other. */

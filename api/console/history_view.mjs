@@ -1,4 +1,4 @@
-// A person, an organization or an app: the timeline, what was granted at the moment that the slider is at, and the events behind it.
+// A person, an organization or a client: the timeline, what was granted at the moment that the slider is at, and the events behind it.
 
 import { announce, append, button, el, fill, notice } from "./dom.mjs";
 import { inWords } from "./api.mjs";
@@ -18,7 +18,7 @@ const REST = 250;
 const toClient = (id) => `#/client/${encodeURIComponent(id)}`;
 const toOrganization = (id) => `#/organization/${encodeURIComponent(id)}`;
 
-/** Reads the history. What befell apps is asked once for all views, and about nobody. */
+/** Reads the history. What befell clients is asked once for all views, and about nobody. */
 async function load(context, kind, id) {
   const { filter, about } = KINDS[kind];
   context.ofClients ??= Promise.all(OF_CLIENTS.map((type) => context.api.newest({ type }, MOST)));
@@ -31,7 +31,7 @@ async function load(context, kind, id) {
   return { history, isWhole: own.every((found) => found.isWhole) };
 }
 
-/** Looks up what the apps in a history called themselves when something was last agreed. */
+/** Looks up what the clients in a history called themselves when something was last agreed. */
 async function nameClients({ api, names }, { stops }) {
   const last = new Map(stops.filter(({ event }) => event?.client_id && event.type !== "client.deleted").map(({ event }) => [event.client_id, event.position]));
   const unknown = [...last].filter(([id]) => !names.knowsClient(id));
@@ -124,6 +124,11 @@ class Grants {
     });
   }
 
+  /** What the view is about is the same in every row, so it needs no column. */
+  get #columns() {
+    return ["Client", "Person", "Organization", "State", "What was agreed", "Since"].filter((column) => column !== KINDS[this.#kind].title);
+  }
+
   get #key() {
     return `${this.#stop.position} ${this.#withEnded.checked}`;
   }
@@ -157,7 +162,7 @@ class Grants {
       }, { class: "quiet" });
       return next;
     };
-    const heads = ["App", "Person", "Organization", "State", "What was agreed", "Since"].map((head) => el("th", { scope: "col" }, head));
+    const heads = this.#columns.map((head) => el("th", { scope: "col" }, head));
     return fill(this.#table, el("table", {}, el("thead", {}, el("tr", {}, heads)), body), more(answer));
   }
 
@@ -169,12 +174,13 @@ class Grants {
       const asked = grant.asked_at[scope];
       return [el("code", { class: "scope", title: asked ? `asked ${utc(asked)}` : "nobody had to be asked" }, scope), " "];
     });
-    const cell = (label, ...children) => el("td", { "data-label": label }, el("div", {}, ...children));
+    const columns = this.#columns;
+    const cell = (label, ...children) => columns.includes(label) && el("td", { "data-label": label }, el("div", {}, ...children));
     const person = el("a", { href: `#/person-id/${subject}`, class: names.isForgotten(subject) ? "forgotten" : undefined }, names.personById(subject));
     return el(
       "tr",
       { class: state === "active" ? "" : "over", "data-grant": grant.grant_id, "data-state": state },
-      cell("App", el("a", { href: toClient(client.client_id) }, client.client_name ?? names.clientById(client.client_id))),
+      cell("Client", el("a", { href: toClient(client.client_id) }, client.client_name ?? names.clientById(client.client_id))),
       cell("Person", person),
       cell("Organization", organization ? el("a", { href: toOrganization(organization) }, organization) : "none"),
       cell("State", el("span", { class: `badge ${kind}`, title: meaning }, name), grant.reason && el("small", {}, reason(grant.reason))),

@@ -23,6 +23,7 @@ export async function ledgerStatus({ api, trust }, badge) {
     badge.className = `badge ${kind}`;
     badge.textContent = text;
   };
+  trust.onKept = ({ size }) => tell("good", `Ledger: ${size} events, as signed`);
   const keys = await trust.keys().catch(() => []);
   if (keys.length === 0) return tell("quiet", "Ledger: no key trusted yet");
   try {

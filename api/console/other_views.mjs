@@ -8,7 +8,7 @@ const LOOK_UPS = [
   ["person", "Person, by the application's id"],
   ["person-id", "Person, by the log's id"],
   ["organization", "Organization"],
-  ["client", "App, by its client_id"],
+  ["client", "Client, by its client_id"],
   ["event", "Event, by its position"],
 ];
 
@@ -29,7 +29,7 @@ export async function startView({ api, names }, place, go) {
   const { clients } = await api.get("v1/clients", { limit: 200 });
   for (const client of clients) names.learnClient(client.client_id, client.client_name);
   const item = (client) => el("li", {}, el("a", { href: `#/client/${encodeURIComponent(client.client_id)}` }, client.client_name ?? client.client_id), " ", client.state !== "active" && el("span", { class: "badge warn" }, client.state));
-  append(place, el("section", { class: "card" }, el("h2", {}, "Apps that are registered"), clients.length > 0 ? el("ul", { class: "columns" }, clients.map(item)) : el("p", { class: "small" }, "None.")));
+  append(place, el("section", { class: "card" }, el("h2", {}, "Clients that are registered"), clients.length > 0 ? el("ul", { class: "columns" }, clients.map(item)) : el("p", { class: "small" }, "None.")));
 }
 
 export async function eventView(context, place, position) {
@@ -59,7 +59,7 @@ async function reasons({ api, names }, jti) {
     facts([
       ["Good for", why.scope],
       ["From, until at most", `${utc(why.issued_at)} – ${utc(why.expires_at)}`],
-      ["App", el("a", { href: `#/client/${encodeURIComponent(why.client_id)}` }, names.clientById(why.client_id))],
+      ["Client", el("a", { href: `#/client/${encodeURIComponent(why.client_id)}` }, names.clientById(why.client_id))],
       ["Person", person],
       ["Organization", why.organization_id],
       ["Policy", why.policy_version !== undefined ? `version ${why.policy_version}` : undefined],

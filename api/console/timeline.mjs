@@ -2,7 +2,7 @@
 // the event before the place where it was let go.
 
 import { announce, button, el, fill, form } from "./dom.mjs";
-import { placesOf, stopAtTime } from "./history.mjs";
+import { isCrowded, placesOf, stopAtTime } from "./history.mjs";
 import { day, local, sentence, utc } from "./words.mjs";
 
 /** How finely the slider can be placed. */
@@ -15,10 +15,10 @@ const MARKS = {
   "grant.revoked": ["revoked", "✕", "ended"],
   "organization.client_disconnected": ["revoked", "✕", "ended"],
   "client.deleted": ["revoked", "✕", "ended"],
-  "client.suspended": ["paused", "‖", "app suspended"],
-  "client.withdrawn": ["paused", "‖", "app suspended"],
-  "client.resumed": ["resumed", "▸", "app resumed"],
-  "client.reinstated": ["resumed", "▸", "app resumed"],
+  "client.suspended": ["paused", "‖", "client suspended"],
+  "client.withdrawn": ["paused", "‖", "client suspended"],
+  "client.resumed": ["resumed", "▸", "client resumed"],
+  "client.reinstated": ["resumed", "▸", "client resumed"],
   "subject.left_organization": ["revoked", "✕", "ended"],
 };
 
@@ -48,10 +48,12 @@ export class Timeline {
     this.#labelOf = labelOf;
     this.#onMove = onMove;
     this.at = at;
-    this.#places = placesOf(history.stops, true);
+    const byTime = placesOf(history.stops, true);
+    const isByTime = !isCrowded(byTime);
+    this.#places = isByTime ? byTime : placesOf(history.stops, false);
     this.#slider.addEventListener("input", () => this.#dragged());
     this.#slider.addEventListener("keydown", (event) => this.#pressed(event));
-    this.element = el("section", { class: "card", "aria-label": "Timeline" }, this.#controls(), this.#figure, this.#readout);
+    this.element = el("section", { class: "card", "aria-label": "Timeline" }, this.#controls(isByTime), this.#figure, this.#readout);
     this.#draw();
     this.#show();
   }
@@ -82,10 +84,10 @@ export class Timeline {
     this.move(to);
   }
 
-  #controls() {
+  #controls(startsByTime) {
     const last = this.#history.stops.length - 1;
     const scale = (text, isByTime) =>
-      el("label", { class: "choice" }, el("input", { type: "radio", name: "scale", checked: isByTime, change: () => this.#rescale(isByTime) }), text);
+      el("label", { class: "choice" }, el("input", { type: "radio", name: "scale", checked: isByTime === startsByTime, change: () => this.#rescale(isByTime) }), text);
     const jump = form(
       (own) => this.#jump(own.elements.moment.value),
       { class: "jump" },
@@ -124,7 +126,7 @@ export class Timeline {
 
   #track(row) {
     const bars = row.segments.map((segment) => {
-      const bar = el("span", { class: segment.isPaused ? "bar paused" : "bar" }, segment.count > 1 ? `${segment.count}` : undefined);
+      const bar = el("span", { class: segment.isPaused ? "bar paused" : "bar" }, segment.count > 1 && `${segment.count} people`);
       const [from, to] = [this.#places[segment.from], this.#places[segment.to]];
       bar.style.left = percent(from);
       bar.style.width = percent(to - from);

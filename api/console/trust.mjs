@@ -6,6 +6,8 @@ import { NotVerified, checkConsistency, parseKey, verifiedCheckpoint } from "./l
 export class Trust {
   #name;
   #storage;
+  /** Is told of each checkpoint that is kept. */
+  onKept = () => {};
 
   /** `name` tells the ledgers of one origin apart. */
   constructor(name, storage) {
@@ -63,6 +65,7 @@ export class Trust {
   keep(checkpoint) {
     if ((this.kept?.size ?? -1) < checkpoint.size) {
       this.#keep("checkpoint", { note: checkpoint.note, size: checkpoint.size, at: new Date().toISOString() });
+      this.onKept(checkpoint);
     }
   }
 

@@ -16,10 +16,10 @@ export const local = (moment) => here.format(new Date(moment));
 
 /** Why something ended or became less. */
 const REASONS = {
-  requested_by_client: "the app asked for it",
-  disconnected: "the person disconnected the app",
-  organization_policy: "the organization's policy does not let the app in",
-  organization_disconnected: "the organization disconnected the app for everyone",
+  requested_by_client: "the client asked for it",
+  disconnected: "the person disconnected the client",
+  organization_policy: "the organization's policy does not let the client in",
+  organization_disconnected: "the organization disconnected the client for everyone",
   left_organization: "the person left the organization",
   roles_changed: "the person's roles changed",
   sessions_ended: "all sessions of the person were ended",
@@ -31,23 +31,23 @@ const REASONS = {
 const ASKED = {
   first_time: "for the first time",
   scopes_added: "since it asked for more",
-  client_changed: "since the app had changed",
+  client_changed: "since the client had changed",
   consent_expired: "since the consent had expired",
-  prompt_consent: "since the app wanted them asked",
+  prompt_consent: "since the client wanted them asked",
   revoked: "after a revocation",
   offline_access: "since it asked for access while they are away",
 };
 
 export const reason = (code) => REASONS[code] ?? code;
 
-/** The state of a grant: its name, whether the app could use it, and what that means. */
+/** The state of a grant: its name, whether the client could use it, and what that means. */
 export const STATES = {
-  active: ["Active", "good", "The app could use it."],
+  active: ["Active", "good", "The client could use it."],
   opened: ["Opened", "quiet", "Nothing was agreed yet."],
-  cut_off: ["Cut off", "bad", "The app could not use it, though it was not revoked yet."],
-  client_suspended: ["App suspended", "warn", "The app could not use it until it was resumed."],
-  client_withdrawn: ["App withdrawn", "warn", "The app could not use it until its metadata document was back."],
-  client_deleted: ["App deleted", "bad", "It was over with the app."],
+  cut_off: ["Cut off", "bad", "The client could not use it, though it was not revoked yet."],
+  client_suspended: ["Client suspended", "warn", "The client could not use it until it was resumed."],
+  client_withdrawn: ["Client withdrawn", "warn", "The client could not use it until its metadata document was back."],
+  client_deleted: ["Client deleted", "bad", "It was over with the client."],
   revoked: ["Revoked", "bad", "It was over for good."],
 };
 
@@ -88,11 +88,11 @@ const SENTENCES = {
   "client.deleted": (event, of) => `${of.client(event)} was deleted`,
   "machine_token.issued": (event, of) => `${of.client(event)} got an access token for itself`,
   "machine_token.revoked": () => "A machine's token was revoked",
-  "organization.policy_set": (event) => `${event.organization_id ?? "The organization"} said which apps may work there`,
+  "organization.policy_set": (event) => `${event.organization_id ?? "The organization"} said which clients may work there`,
   "organization.client_disconnected": (event, of) => `${event.organization_id ?? "The organization"} disconnected ${of.client(event)} for everyone`,
   "organization.enforced": (event) => `What the rules of ${event.organization_id ?? "the organization"} cut off was revoked`,
   "subject.registered": (event, of) => `${of.person(event)} was seen for the first time`,
-  "subject.roles_set": ({ data, ...event }, of) => `The roles of ${of.person(event)} are now: ${(data.roles ?? []).join(", ") || "none"}`,
+  "subject.roles_set": ({ data, ...event }, of) => `The roles of ${of.person(event)}${event.organization_id ? ` in ${event.organization_id}` : ""} are now: ${(data.roles ?? []).join(", ") || "none"}`,
   "subject.left_organization": (event, of) => `${of.person(event)} left ${event.organization_id ?? "the organization"}`,
   "subject.enforced": (event, of) => `What ${of.person(event)} lost was taken from their grants`,
   "subject.erased": (event, of) => `${of.person(event)} was forgotten`,
@@ -143,7 +143,7 @@ export class Names {
   }
 
   client(event) {
-    return event.client_id ? this.clientById(event.client_id) : "the app";
+    return event.client_id ? this.clientById(event.client_id) : "the client";
   }
 }
 

@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "../..");
 const load = (name) => import(join(root, "api/console", name));
 const { canonical, envelope } = await load("canonical.mjs");
 const { checkConsistency, checkInclusion, decodeBase64, encodeBase64, hex, isConsistent, leafHash, parseCheckpoint, parseKey, parseNote, rootOfInclusion, verifiedCheckpoint } = await load("ledger.mjs");
-const { placesOf, historyOf, stopAt, stopAtTime } = await load("history.mjs");
+const { historyOf, isCrowded, placesOf, stopAt, stopAtTime } = await load("history.mjs");
 const { Names, sentence, tokenOf } = await load("words.mjs");
 
 const vectors = JSON.parse(readFileSync(join(root, "tests/ledger/vectors.json"), "utf8"));
@@ -255,4 +255,14 @@ test("people who were forgotten are called so", () => {
   const consented = (subject_id) => sentence({ type: "grant.consented", subject_id, client_id: "c", data: { scope: "openid", reason: "first_time" } }, names);
   assert.match(consented("019a"), /^ana agreed to openid for c/);
   assert.match(consented("019b"), /^forgotten person 019b agreed/);
+});
+
+test("what befell other clients is not in the history of one", () => {
+  const { stops } = historyOf("client", [...events().filter((event) => event.client_id === "two"), ...events().filter((event) => event.client_id === "three")], { position: 99, time: 100_000 });
+  assert.deepEqual(stops.map((stop) => stop.position), [15, 40, 50, 99]);
+});
+
+test("stops that can't be told apart by their time are crowded", () => {
+  assert.ok(isCrowded([0, 0.001, 0.002, 0.003, 1]));
+  assert.ok(!isCrowded([0, 0.25, 0.5, 0.501, 1]));
 });
