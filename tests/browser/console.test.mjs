@@ -396,7 +396,7 @@ test("everything can be reached by keyboard alone, and where one is can be seen"
       const own = document.activeElement;
       // Behind the last element the browser's own controls come, and then the first one again.
       if (own === document.body) return { name: "", outline: "" };
-      return { name: own.id || own.textContent.trim() || own.getAttribute("name"), outline: getComputedStyle(own).outlineStyle };
+      return { name: own.id || own.textContent.trim() || own.getAttribute("name") || own.tagName, outline: getComputedStyle(own).outlineStyle };
     });
     reached.add(name);
     if (name !== "") assert.notEqual(outline, "none", name);
