@@ -18,17 +18,17 @@ const REST = 250;
 const toClient = (id) => `#/client/${encodeURIComponent(id)}`;
 const toOrganization = (id) => `#/organization/${encodeURIComponent(id)}`;
 
-/** Reads the history. What befell clients is asked once for all views, and about nobody. */
+/** Reads the history. What befell clients is asked about all of them, since it is about nobody. */
 async function load(context, kind, id) {
   const { filter, about } = KINDS[kind];
-  context.ofClients ??= Promise.all(OF_CLIENTS.map((type) => context.api.newest({ type }, MOST)));
-  const own = await Promise.all([...OF_GRANTS, ...about].map((type) => context.api.newest({ [filter]: id, type }, MOST)));
-  const all = [...own, ...(await context.ofClients)];
+  const own = [...OF_GRANTS, ...about].map((type) => ({ [filter]: id, type }));
+  const all = await Promise.all([...own, ...OF_CLIENTS.map((type) => ({ type }))].map((query) => context.api.newest(query, MOST)));
   for (const { people } of all) context.names.learn(people);
-  const position = Math.min(...own.map((found) => found.position));
+  // Each question is recorded, so their answers end at different positions; up to the first of these they know the same.
+  const position = Math.min(...all.map((found) => found.position));
   const history = historyOf(kind, all.flatMap((found) => found.events), { position, time: Date.now() });
   await nameClients(context, history);
-  return { history, isWhole: own.every((found) => found.isWhole) };
+  return { history, isWhole: all.every((found) => found.isWhole) };
 }
 
 /** Looks up what the clients in a history called themselves when something was last agreed. */

@@ -37,6 +37,7 @@ export function hex(bytes) {
 const same = (a, b) => a.length === b.length && a.every((byte, at) => byte === b[at]);
 
 async function sha256(...parts) {
+  if (!globalThis.crypto?.subtle) throw new Error("Browsers compute hashes and check signatures only on pages that came over https, or from this machine.");
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -159,9 +160,17 @@ export async function verifiedCheckpoint(note, keys) {
 
 // Proofs, step by step
 
-/** Takes steps one by one and writes down each; after the first that fails there is no other. */
+/**
+ * Takes steps one by one and writes down each; after the first that fails there is no other. A step that could not be taken, as the browser
+ * lacks something or the server does not answer, says nothing about the log.
+ */
 export class Steps {
   list = [];
+
+  /** Whether a step could not be taken. */
+  get isOpen() {
+    return this.list.some((step) => step.isOpen);
+  }
 
   get isGood() {
     return this.list.length > 0 && this.list.every((step) => step.isGood);
@@ -173,14 +182,17 @@ export class Steps {
     try {
       this.list.push({ name, isGood: true, detail: await check() });
     } catch (error) {
-      this.list.push({ name, isGood: false, detail: error instanceof NotVerified ? error.message : `It could not be checked here: ${error.message}` });
+      const isOpen = !(error instanceof NotVerified);
+      this.list.push({ name, isGood: false, isOpen, detail: isOpen ? `It could not be checked here: ${error.message}` : error.message });
     }
   }
 }
 
-const read = (text) => {
+/** The text and the members of an entry. */
+const read = (entry) => {
   try {
-    return JSON.parse(text);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(entry);
+    return { text, ...JSON.parse(text) };
   } catch {
     return refuse("The entry is no event.");
   }
@@ -208,8 +220,7 @@ export async function checkInclusion(proof, event, keys) {
   });
   await steps.take("The entry in the proof is the event that this page shows", async () => {
     entry = decodeBase64(proof.entry);
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(entry);
-    const { position } = read(text);
+    const { text, position } = read(entry);
     if (position !== event.position || proof.position !== position || proof.index !== position - 1) refuse(`The entry is of position ${position}.`);
     if (!(await isEntryOf(text, event))) refuse("The entry says something else than what is shown here.");
     return `Byte for byte, ${entry.length} bytes.`;

@@ -2,7 +2,7 @@
 
 import { announce, append, button, el, facts, fill, form, notice, save } from "./dom.mjs";
 import { inWords } from "./api.mjs";
-import { parseCheckpoint, verifiedCheckpoint } from "./ledger.mjs";
+import { NotVerified, parseCheckpoint, verifiedCheckpoint } from "./ledger.mjs";
 import { compareNotes } from "./trust.mjs";
 import { stepList } from "./verification.mjs";
 import { utc } from "./words.mjs";
@@ -29,10 +29,12 @@ export async function ledgerStatus({ api, trust }, badge) {
   try {
     const note = await api.text("ledger/checkpoint");
     const steps = await trust.compare(api, note, keys);
+    if (steps?.isOpen) return tell("warn", "Ledger: not checked");
     if (steps && !steps.isGood) return tell("bad", "Ledger: it does NOT fit");
     return tell("good", `Ledger: ${parseCheckpoint(note).size} events, as signed`);
   } catch (error) {
-    return error.status === 404 ? tell("quiet", "Ledger: not signed yet") : tell("bad", "Ledger: NOT verified");
+    if (error instanceof NotVerified) return tell("bad", "Ledger: NOT verified");
+    return error.status === 404 ? tell("quiet", "Ledger: not signed yet") : tell("warn", "Ledger: not checked");
   }
 }
 
@@ -93,6 +95,7 @@ async function judged({ api, trust }, note, keys) {
   const steps = await trust.compare(api, note, keys);
   const signed = el("p", {}, `Signed by ${signer.name}, key ${signer.id}.`);
   if (!steps) return notice("good", el("h3", {}, "The signature holds"), signed, el("p", {}, "This browser had no earlier one to compare with; it keeps this one."));
+  if (steps.isOpen) return notice("warn", el("h3", {}, "It could not be compared with what this browser saw before"), stepList(steps));
   if (!steps.isGood) return notice("bad", el("h3", {}, "It does NOT fit what this browser saw before"), stepList(steps), el("p", {}, "Keep both checkpoints. Either the log was changed or cut off, or it is another one."), el("pre", { tabindex: 0 }, kept.note));
   return notice("good", el("h3", {}, "The signature holds, and the log only grew"), signed, el("p", {}, `It begins with the ${kept.size} events that this browser saw on ${utc(kept.at)}.`), stepList(steps));
 }
@@ -108,9 +111,9 @@ function comparisonCard({ api, trust }) {
     const [from, to] = [parseCheckpoint(earlier).size, parseCheckpoint(newest).size];
     const [first, second] = from <= to ? [earlier, newest] : [newest, earlier];
     const { steps } = await compareNotes(api, first, second, keys, Math.min(from, to), Math.max(from, to));
-    const title = steps.isGood ? "It fits" : "It does NOT fit";
+    const [kind, title] = steps.isGood ? ["good", "It fits"] : steps.isOpen ? ["warn", "It could not be checked"] : ["bad", "It does NOT fit"];
     announce(title);
-    fill(result, notice(steps.isGood ? "good" : "bad", el("h3", {}, title), stepList(steps)));
+    fill(result, notice(kind, el("h3", {}, title), stepList(steps)));
   };
   return el(
     "section",

@@ -7,8 +7,10 @@ import { utc } from "./words.mjs";
 
 /** The steps of a check, as a list. */
 export function stepList(steps) {
-  const item = ({ name, isGood, detail }) =>
-    el("li", { class: isGood ? "step good" : "step bad" }, el("span", { class: "sign" }, isGood ? "✓" : "✕"), el("span", {}, el("strong", {}, name), el("span", { class: "quietly" }, isGood ? " (holds)" : " (does not hold)"), el("span", { class: "detail" }, detail)));
+  const item = ({ name, isGood, isOpen, detail }) => {
+    const [kind, sign, said] = isGood ? ["good", "✓", "holds"] : isOpen ? ["open", "?", "not checked"] : ["bad", "✕", "does not hold"];
+    return el("li", { class: `step ${kind}` }, el("span", { class: "sign", "aria-hidden": "true" }, sign), el("span", {}, el("strong", {}, name), el("span", { class: "quietly" }, ` (${said})`), el("span", { class: "detail" }, detail)));
+  };
   return el("ol", { class: "steps" }, steps.list.map(item));
 }
 
@@ -29,6 +31,7 @@ function restsOn(given, keys) {
 }
 
 function verdict(steps, given) {
+  if (steps.isOpen) return ["warn", "It could not be checked", "Whether this event is in the log is not known."];
   if (!steps.isGood) return ["bad", "NOT verified", "What is shown here is not what was signed. Keep the proof and ask the operator."];
   if (!given) return ["warn", "It fits the key that the server names", "The event is in the log that was signed with it."];
   return ["good", "Verified", "This event is in the log, as it is shown here."];
@@ -61,7 +64,6 @@ export class Verification {
   }
 
   async #check() {
-    if (!globalThis.crypto?.subtle) throw new Error("Browsers check signatures only on pages that came over https, or from this machine.");
     const { keys, given } = await keysOf(this.#api, this.#trust);
     const proof = await this.#api.get("v1/audit/proofs/inclusion", { position: this.#event.position });
     const { steps, checkpoint } = await checkInclusion(proof, this.#event, keys);
@@ -78,7 +80,7 @@ export class Verification {
     await steps.take("The log only grew since this browser last verified it", async () => {
       const compared = await this.#trust.compare(this.#api, checkpoint.note, keys);
       const wrong = compared?.list.find((step) => !step.isGood);
-      if (wrong) throw new NotVerified(wrong.detail);
+      if (wrong) throw wrong.isOpen ? new Error(wrong.detail) : new NotVerified(wrong.detail);
       return compared ? `It begins with the ${kept.size} events of ${utc(kept.at)}.` : "It is the first time; this checkpoint is kept from now on.";
     });
   }

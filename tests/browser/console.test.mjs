@@ -262,6 +262,16 @@ test("then an event is verified, step by step", { skip }, async () => {
   await shoot("verified");
 });
 
+test("an event that is too new is verified once the log was signed again", { skip }, async () => {
+  await page.getByLabel("Also tokens, requests and who looked").check();
+  await page.locator(".event summary", { hasText: "audit.read" }).first().click();
+  await press("Verify");
+  await heading("Not signed yet").waitFor();
+  await press("Ask for a checkpoint now");
+  await heading("Verified").waitFor();
+  forgive(404);
+});
+
 /** Lets through what this makes of a proof. */
 async function tamper(change) {
   await page.route("**/v1/audit/proofs/inclusion*", async (route) => {

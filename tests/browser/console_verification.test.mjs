@@ -182,8 +182,14 @@ test("whatever is changed in a proof or an event fails at the step that it is ab
     [4, { hashes: ["x", ...hashes] }, event],
   ]) {
     const { steps } = await checkInclusion(proofOfTheThird(proof), shown, [key]);
-    assert.deepEqual([steps.isGood, steps.list.length], [false, at], JSON.stringify(proof));
+    assert.deepEqual([steps.isGood, steps.isOpen, steps.list.length], [false, false, at], JSON.stringify(proof));
   }
+});
+
+test("what could not be checked is neither verified nor refuted", async () => {
+  const unusable = { ...key, bytes: new Uint8Array(5) };
+  const { steps } = await checkInclusion(proofOfTheThird(), told(vectors.events[2]), [unusable]);
+  assert.deepEqual([steps.isGood, steps.isOpen, steps.list.length], [false, true, 1]);
 });
 
 test("of an event that is too long for an entry, the entry has the hash of its payload", async () => {
