@@ -14,6 +14,7 @@ use crate::{
         signing_keys as audit_signing_keys, why,
     },
     authorization_requests::{create, decide, read, resource, subject},
+    console,
     health::{self, Metrics},
     ledger::{checkpoints, proofs, tiles},
     oauth::{
@@ -60,6 +61,9 @@ use crate::{
         audit_policy::read,
         audit_signing_keys::list,
         why::why,
+        console::console,
+        console::console_index,
+        console::console_file,
         protected_resource::protected_resource,
         grants::list,
         grants::revoke,
@@ -225,7 +229,7 @@ pub fn table(issuer: &str, metrics: Metrics) -> Result<Table<App>, serde_json::E
     let table = metadata::paths_for_issuer_path(&issuer_path(issuer))
         .iter()
         .fold(table, |table, path| table.with(Route::new(Method::GET, path, metadata::oauth_metadata).cors()));
-    openapi::routes(health::routes(table, metrics), &document())
+    openapi::routes(console::routes(health::routes(table, metrics)), &document())
 }
 
 /// What answers requests. An issuer with a path has its endpoints below that path.

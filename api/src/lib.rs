@@ -9,6 +9,7 @@ pub mod app;
 pub mod audit;
 pub mod authorization_requests;
 pub mod client_address;
+pub mod console;
 pub mod endpoints;
 pub mod health;
 mod html;

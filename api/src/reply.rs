@@ -10,7 +10,7 @@ use futures::Stream;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{
-        CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
+        CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION, PRAGMA, REFERRER_POLICY,
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
@@ -146,6 +146,11 @@ impl Response {
         self
     }
 
+    /// Says what a page may do, and that nobody may frame it.
+    fn under(self, policy: &ContentSecurityPolicy) -> Self {
+        self.with_header(CONTENT_SECURITY_POLICY, policy.header()).with_header(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"))
+    }
+
     /// Says up to which position the log has what this answer tells.
     pub fn at_position(mut self, position: u64) -> Self {
         self.0.headers_mut().insert(POSITION, position.into());
@@ -275,9 +280,32 @@ pub fn html_error(page: impl Into<Bytes>, policy: &ContentSecurityPolicy) -> Res
 }
 
 fn document(status: StatusCode, page: Bytes, policy: &ContentSecurityPolicy) -> Response {
-    Response::new(status, Some("text/html; charset=utf-8"), page)
-        .with_header(CONTENT_SECURITY_POLICY, policy.header())
-        .with_header(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"))
+    Response::new(status, Some("text/html; charset=utf-8"), page).under(policy)
+}
+
+/// 200 with a public file that may be kept, if each use asks first whether it is still the same; 304 when it is, as the
+/// `If-None-Match` of the request tells (RFC 9110 §13.1.2).
+pub fn file(
+    content_type: &'static str,
+    bytes: &'static [u8],
+    tag: &HeaderValue,
+    known: Option<&str>,
+    policy: &ContentSecurityPolicy,
+) -> Response {
+    let is_known = known.is_some_and(|known| known.trim() == "*" || known.split(',').any(|own| weak(own.trim()) == tag.as_bytes()));
+    let response = if is_known {
+        Response::new(StatusCode::NOT_MODIFIED, None, Bytes::new())
+    } else {
+        Response::new(StatusCode::OK, Some(content_type), Bytes::from_static(bytes))
+    };
+    let mut response = response.under(policy).with_header(ETAG, tag.clone());
+    response.0.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// RFC 9110 §8.8.3.2: what may be used again is compared weakly.
+fn weak(tag: &str) -> &[u8] {
+    tag.strip_prefix("W/").unwrap_or(tag).as_bytes()
 }
 
 /// A problem of the JSON API. Endpoints return a [`crate::problem::Problem`] instead of calling this.
@@ -313,6 +341,22 @@ mod tests {
         let page = html("<p>", &ContentSecurityPolicy::closed());
         assert_eq!(page.headers()["x-frame-options"], "DENY");
         assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("frame-ancestors 'none'"));
+    }
+
+    #[test]
+    fn rfc9110_13_1_2_a_file_that_is_known_is_not_sent_again() {
+        let tag = HeaderValue::from_static("\"7\"");
+        let sent = |known| file("text/css", b"a{}", &tag, known, &ContentSecurityPolicy::closed());
+        for known in ["\"7\"", "W/\"7\"", "\"6\", \"7\"", "*"] {
+            let response = sent(Some(known));
+            assert_eq!((response.status(), response.body().len()), (StatusCode::NOT_MODIFIED, 0), "{known}");
+            assert_eq!(response.headers()["etag"], "\"7\"");
+        }
+        for known in [None, Some("\"8\""), Some("7"), Some("")] {
+            let response = sent(known);
+            assert_eq!((response.status(), response.body().len()), (StatusCode::OK, 3), "{known:?}");
+            assert_eq!(response.headers()["cache-control"], "no-cache");
+        }
     }
 
     #[test]

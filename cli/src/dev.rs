@@ -58,6 +58,7 @@ pub struct Arguments {
 #[derive(Serialize, Deserialize)]
 struct Credentials {
     admin_api_key: String,
+    auditor_api_key: String,
     consent_api_key: String,
     resource_server_api_key: String,
     client_id: String,
@@ -92,7 +93,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         machine_client_id: credentials.machine_client_id,
         machine_client_secret: credentials.machine_client_secret,
     };
-    print_welcome(&issuer, &public_url, &credentials.admin_api_key)?;
+    print_welcome(&issuer, &public_url, &credentials.admin_api_key, &credentials.auditor_api_key)?;
     let (stop, stopped) = watch::channel(());
     let pages = tokio::spawn(grantlog_demo::serve(demo, demo_config, until_dropped(stopped.clone())));
     tokio::spawn(async move {
@@ -222,6 +223,7 @@ async fn seed(service: &Service, context: &Context, public_url: &str, metadata: 
     };
     Ok(Credentials {
         admin_api_key,
+        auditor_api_key: api_key("dev auditor", Role::Auditor).await?,
         consent_api_key: api_key("Sundial Notes", Role::Consent).await?,
         resource_server_api_key: api_key("Sundial Notes API", Role::ResourceServer).await?,
         client_id: client.client_id.to_string(),
@@ -264,13 +266,15 @@ fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn print_welcome(issuer: &str, public_url: &str, admin_api_key: &str) -> io::Result<()> {
+fn print_welcome(issuer: &str, public_url: &str, admin_api_key: &str, auditor_api_key: &str) -> io::Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "\n  The demo        {public_url}")?;
     writeln!(out, "  A client        {public_url}/client   (begin here: connect Postcard Press to Sundial Notes)")?;
     writeln!(out, "  An agent        {public_url}/agent    (it knows nothing but a URL)")?;
     writeln!(out, "  A machine       {public_url}/machine")?;
     writeln!(out, "  The server      {issuer}/.well-known/openid-configuration")?;
+    writeln!(out, "\n  As an auditor, who asks what was true then:")?;
+    writeln!(out, "  {issuer}/console/   (its API key: {auditor_api_key})")?;
     writeln!(out, "\n  As an administrator:")?;
     writeln!(out, "  curl -H 'Authorization: Bearer {admin_api_key}' {issuer}/v1/clients\n")?;
     out.flush()

@@ -2,7 +2,9 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -17,19 +19,26 @@ async function freePort() {
   return port;
 }
 
+/** `credentials` are the API keys and clients that the demo was given; unknown for one that runs already. */
 export async function startDemo() {
   if (process.env.DEMO_URL) return { demo: process.env.DEMO_URL, stop: async () => {} };
   const [port, demoPort] = [await freePort(), await freePort()];
-  const child = spawn(process.env.GRANTLOG_BIN ?? built, ["dev", "--port", `${port}`, "--demo-port", `${demoPort}`], { stdio: "inherit" });
+  const data = mkdtempSync(join(tmpdir(), "grantlog-dev-"));
+  const options = ["dev", "--port", `${port}`, "--demo-port", `${demoPort}`, "--data", data];
+  const child = spawn(process.env.GRANTLOG_BIN ?? built, options, { stdio: "inherit" });
   const exited = once(child, "exit");
   const stop = async () => {
     child.kill("SIGTERM");
     await exited;
+    rmSync(data, { recursive: true, force: true });
   };
   const demo = `http://127.0.0.1:${demoPort}`;
   for (let tries = 0; tries < 100 && child.exitCode === null; tries += 1) {
     try {
-      if ((await fetch(demo)).ok) return { demo, issuer: `http://127.0.0.1:${port}`, stop };
+      if ((await fetch(demo)).ok) {
+        const credentials = JSON.parse(readFileSync(join(data, "dev.json"), "utf8"));
+        return { demo, issuer: `http://127.0.0.1:${port}`, credentials, stop };
+      }
     } catch {
       // It is not listening yet.
     }

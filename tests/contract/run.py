@@ -146,6 +146,7 @@ def furnish(server):
         "/v1/trusted-issuers/{id}": {"id": issuer["id"]},
         "/v1/policy/versions/{version}": {"version": "1"},
         "/docs/{file}": {"file": "index.css"},
+        "/console/{file}": {"file": "app.mjs"},
     }
     return {"keys": keys, "own_key_ids": own, "access_token": tokens["access_token"], "ids": ids}
 

@@ -24,6 +24,11 @@ impl ContentSecurityPolicy {
         Self { scripts: "'self'".into(), styles: "'self'".into(), images: "'self' data:", connect: "'self'", form_action: "'none'".into() }
     }
 
+    /// The same without images that stand in the page itself.
+    pub fn from_self_alone() -> Self {
+        Self { images: "'self'", ..Self::from_self() }
+    }
+
     /// Allows the one inline script that has this SHA-256 (base64).
     pub fn script_sha256(mut self, digest: &str) -> Self {
         self.scripts = hash_source(digest);
