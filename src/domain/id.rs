@@ -190,6 +190,8 @@ pub enum StreamKind {
     TrustedToken,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
     ClientAssertion,
+    /// Events that were dropped from the log, and are in a file.
+    Segment,
 }
 
 impl StreamKind {
@@ -212,6 +214,7 @@ impl StreamKind {
         Self::TrustedIssuer,
         Self::TrustedToken,
         Self::ClientAssertion,
+        Self::Segment,
     ];
 
     /// The name on the wire.
@@ -234,6 +237,7 @@ impl StreamKind {
             Self::TrustedIssuer => "trusted_issuer",
             Self::TrustedToken => "trusted_token",
             Self::ClientAssertion => "client_assertion",
+            Self::Segment => "segment",
         }
     }
 }
