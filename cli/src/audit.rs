@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, Subcommand};
 use grantlog_core::{
     ledger::{ConsistencyProof, InclusionProof, VerifierKey, head},
-    store::{Position, SqliteStore},
+    store::{Position, Segments, SqliteStore},
 };
 use grantlog_projections::ledger::{
     DataDirectory, Evidence, Export, LEDGER_FILE, LedgerReader, PublishedCheckpoint, Verified, export, verify,
@@ -134,6 +134,12 @@ async fn print_verified(log: &Log, keys: &[VerifierKey], pinned: &[PathBuf]) -> 
     if let Some(newest) = &verified.newest {
         writeln!(out, "the newest is of {} and covers {} events: {}", newest.origin, newest.size, newest.root)?;
     }
+    if verified.dropped > 0 {
+        writeln!(out, "dropped from the log: {} issuance facts, each named by a sealed segment", verified.dropped)?;
+    }
+    if verified.unseen > 0 {
+        writeln!(out, "not shown: {} events; the hashes of their leaves prove that they were there", verified.unseen)?;
+    }
     if verified.uncovered() > 0 {
         writeln!(out, "not covered yet: the last {} events", verified.uncovered())?;
     }
@@ -162,7 +168,7 @@ fn reader(place: Place) -> Result<LedgerReader, Failure> {
     if !file.exists() {
         return Err(format!("{} is missing: it is made when the server starts", file.display()).into());
     }
-    Ok(LedgerReader::open_read_only(&file, store)?)
+    Ok(LedgerReader::open_read_only(&file, store)?.with_segments(Segments::of(&config.data_dir)))
 }
 
 async fn print_exported(place: Place, directory: &Path) -> Result<(), Failure> {

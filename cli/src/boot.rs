@@ -35,7 +35,7 @@ use grantlog_projections::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
-use crate::config::Config;
+use crate::{config::Config, retention};
 
 /// The variable that may hold the master key itself.
 pub const MASTER_KEY_VARIABLE: &str = "GRANTLOG_MASTER_KEY";
@@ -134,7 +134,7 @@ pub fn master_key_path(config: &Config) -> PathBuf {
 pub struct Engine {
     /// The write side.
     pub authority: Box<Authority>,
-    store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqliteStore>,
     runner: LiveRunner,
 }
 
@@ -239,7 +239,10 @@ impl Service {
             edge: config.edge_settings(),
         });
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
-        let tasks = tasks(&app, &store, limits, metrics);
+        let mut tasks = tasks(&app, &store, limits, metrics);
+        if let Some(retention) = retention::of(&config, store.clone(), ledger.ledger(), runner.live()) {
+            tasks.spawn(retention::keep_to(app.clone(), retention));
+        }
         Ok(Self { app, site, first_admin_key, config, store, runner, ledger, tasks })
     }
 
@@ -255,7 +258,7 @@ impl Service {
 }
 
 /// Keeps the ledger of a data directory, signed with the newest of its keys.
-async fn start_ledger(config: &Config, authority: &Authority, store: Arc<SqliteStore>) -> Result<LedgerRunner, BootError> {
+pub(crate) async fn start_ledger(config: &Config, authority: &Authority, store: Arc<SqliteStore>) -> Result<LedgerRunner, BootError> {
     let current = authority.ensure_ledger_key().await.map_err(|trouble| BootError::Keys(trouble.to_string()))?;
     let keys = authority.ledger_keys().await.map_err(|trouble| BootError::Keys(trouble.to_string()))?;
     let origin = config.ledger_origin();

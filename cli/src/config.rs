@@ -1,5 +1,7 @@
 //! The configuration: a TOML file, overridden by the environment. A key that does not exist is an error that names it.
 
+mod retention;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -25,11 +27,14 @@ use grantlog_core::{
     domain::{Seconds, subject::RoleChangeEffect},
     ledger::{NoteSigner, VerifierKey, is_origin},
     protocol::ScopeToken,
+    store::Segments,
 };
 use grantlog_outbound::{OutboundOptions, hosts::HostPattern};
 use grantlog_projections::ledger::{LEDGER_FILE, LedgerOptions};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use self::retention::Retention;
 
 /// Everything an operator can decide. `docs/configuration.md` describes each key; a test keeps the two in step.
 /// In the environment a key is `GRANTLOG_` and its path in capitals, joined by two underscores:
@@ -75,6 +80,8 @@ pub struct Config {
     pub projections: Projections,
     /// The ledger.
     pub ledger: Ledger,
+    /// What is not kept for ever.
+    pub retention: Retention,
     /// Logs.
     pub log: Log,
 }
@@ -272,6 +279,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             projections: Projections::default(),
             ledger: Ledger::default(),
+            retention: Retention::default(),
             log: Log::default(),
         }
     }
@@ -490,6 +498,7 @@ impl Config {
         if !is_origin(&self.ledger_origin()) {
             return invalid("ledger.origin", "must be the name of a log, without spaces and without +");
         }
+        self.check_retention()?;
         if self.projections.snapshot_every == 0 {
             return invalid("projections.snapshot_every", "must be at least 1");
         }
@@ -538,6 +547,7 @@ impl Config {
     pub fn ledger_options(&self, signer: NoteSigner, earlier_keys: Vec<VerifierKey>) -> LedgerOptions {
         LedgerOptions {
             file: Some(self.data_dir.join(LEDGER_FILE)),
+            segments: Some(Segments::of(&self.data_dir)),
             checkpoint_every: (self.ledger.checkpoint_every > 0).then(|| seconds(self.ledger.checkpoint_every)),
             checkpoint_file: self.ledger.checkpoint_file.clone(),
             signer,

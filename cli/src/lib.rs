@@ -13,6 +13,7 @@ pub mod keys;
 pub mod logging;
 pub mod place;
 pub mod progress;
+pub mod retention;
 pub mod serve;
 
 /// Why a subcommand did not work, in words for the person at the terminal.

@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use grantlog_cli::{Failure, api_keys, audit, dev, events, fsck, generate, import, keys, serve};
+use grantlog_cli::{Failure, api_keys, audit, dev, events, fsck, generate, import, keys, retention, serve};
 
 /// An authorization service whose log is the truth.
 #[derive(Parser)]
@@ -30,6 +30,9 @@ enum Command {
     Audit(audit::Command),
     /// Take over clients of another server, with their ids and secrets, on the data directory of a stopped server
     Import(import::Arguments),
+    /// Drop old issuance facts from the log, on the data directory of a stopped server
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Read the whole log and check that everything fits
     Fsck(fsck::Arguments),
     /// Print the log's events
@@ -60,6 +63,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::ApiKeys(command) => api_keys::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
+        Command::Retention(command) => retention::run(command).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),

@@ -26,6 +26,7 @@ pub mod policy;
 pub mod recognise;
 pub mod register_itself;
 pub mod resource_servers;
+pub mod retention;
 pub mod revoke;
 pub mod signing_keys;
 pub mod subjects;
@@ -57,6 +58,7 @@ use crate::{
         organization::OrganizationDecider,
         policy::PolicyDecider,
         resource_server::ResourceServerDecider,
+        segment::SegmentDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
         trusted_issuer::TrustedIssuerDecider,
@@ -139,6 +141,7 @@ pub struct Authority {
     issuer_keys: IssuerKeys,
     documents: Documents,
     client_assertions: Streams<ClientAssertionDecider>,
+    segments: Streams<SegmentDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
 }
@@ -185,6 +188,7 @@ impl Authority {
             issuer_keys: IssuerKeys::default(),
             documents: Documents::default(),
             client_assertions: Streams::new(1_000),
+            segments: Streams::new(100),
             rotating_keys: tokio::sync::Mutex::new(()),
         }
     }

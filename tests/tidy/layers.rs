@@ -55,7 +55,7 @@ const FLOORS: [Floor; 7] = [
     Floor { name: "store", values: true, uses: &["domain"] },
     // What the tree is made of are recorded events, and what signs its head is a key.
     Floor { name: "ledger", values: true, uses: &["jose", "store"] },
-    Floor { name: "app", values: true, uses: &["protocol", "jose", "keys", "domain", "store"] },
+    Floor { name: "app", values: true, uses: &["protocol", "jose", "keys", "domain", "store", "ledger"] },
 ];
 
 fn is_within(path: &str, allowed: &str) -> bool {

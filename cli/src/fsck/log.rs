@@ -9,7 +9,7 @@ use grantlog_core::{
         client::ClientDecider, client_assertion::ClientAssertionDecider, client_registration::ClientRegistrationDecider,
         grant::GrantDecider, grant_reservation::GrantReservationDecider, idempotency_key::IdempotencyKeyDecider,
         initial_access_token::InitialAccessTokenDecider, machine_token::MachineTokenDecider, organization::OrganizationDecider,
-        policy::PolicyDecider, resource_server::ResourceServerDecider, signing_key::SigningKeyDecider, subject::SubjectDecider,
+        policy::PolicyDecider, resource_server::ResourceServerDecider, segment::{Gaps, Positions, SegmentDecider, SegmentEvent}, signing_key::SigningKeyDecider, subject::SubjectDecider,
         trusted_issuer::TrustedIssuerDecider, trusted_token::TrustedTokenDecider,
     },
     store::{EventStore, Position, Recorded, StoreError},
@@ -22,20 +22,27 @@ use super::{Finding, Summary, fits_its_place, unreadable};
 #[derive(Clone, Copy, Default)]
 struct Seen {
     events: u64,
+    /// The revision that its next event should have.
+    next: u64,
     /// The ids of its events, so that they can be told from others without keeping them all.
     ids: u128,
 }
 
+#[derive(Default)]
 struct Reader {
     last: Option<Position>,
     ids: HashSet<Uuid>,
     streams: HashMap<StreamId, Seen>,
+    gaps: Gaps,
+    /// How many events are not there.
+    dropped: u64,
+    segments: Vec<(Positions, String)>,
 }
 
 /// Reads the log up to where it ends now.
 pub(super) async fn check(store: &dyn EventStore, mut progress: impl FnMut(u64, u64)) -> Result<Summary, Finding> {
     let head = store.head().await.map_err(unreadable)?;
-    let mut reader = Reader { last: None, ids: HashSet::new(), streams: HashMap::new() };
+    let mut reader = Reader::default();
     let mut events = store.read_all(None);
     while reader.last < head {
         let next = events.try_next().await;
@@ -45,6 +52,11 @@ pub(super) async fn check(store: &dyn EventStore, mut progress: impl FnMut(u64, 
     }
     if reader.last != head {
         return Err(Finding { position: head, ..Finding::new("the log ends before its last event") });
+    }
+    reader.dropped = reader.gaps.count();
+    if let Some(missing) = std::mem::take(&mut reader.gaps).unexplained() {
+        let what = format!("position {missing} is missing, and no sealed segment names it");
+        return Err(Finding { position: Some(Position(missing)), ..Finding::new(what) });
     }
     for (stream, seen) in &reader.streams {
         check_stream(store, stream, *seen).await?;
@@ -62,25 +74,34 @@ impl Reader {
     fn take(&mut self, event: &Recorded) -> Result<(), Finding> {
         let finding = |what: String| Finding { position: Some(event.position), stream: Some(event.stream.clone()), what };
         let expected = self.last.map_or(1, |last| last.0.saturating_add(1));
-        if event.position.0 != expected {
-            return Err(finding(format!("position {expected} is missing")));
+        if event.position.0 < expected {
+            return Err(finding(format!("it stands behind position {}", expected - 1)));
+        }
+        if event.position.0 > expected {
+            // Whether a segment says why is known at the end.
+            self.gaps.miss(expected, event.position.0 - 1);
         }
         let seen = self.streams.entry(event.stream.clone()).or_default();
-        if event.revision.0 != seen.events {
-            return Err(finding(format!("revision {} stands where revision {} belongs", event.revision.0, seen.events)));
+        // A stream loses places only with positions; that they are those that were dropped is seen when it is loaded.
+        if event.revision.0 != seen.next && (event.revision.0 < seen.next || self.gaps.is_empty()) {
+            return Err(finding(format!("revision {} stands where revision {} belongs", event.revision.0, seen.next)));
         }
         if !self.ids.insert(event.event.id) {
             return Err(finding(format!("the event id {} was used before", event.event.id)));
         }
-        check_content(event).map_err(finding)?;
+        if let Event::Segment(SegmentEvent::Sealed { positions, sha256, .. }) = check_content(event).map_err(finding)? {
+            self.gaps.explain(&positions);
+            self.segments.push((positions, sha256));
+        }
         seen.events += 1;
+        seen.next = event.revision.0.saturating_add(1);
         seen.ids ^= event.event.id.as_u128();
         self.last = Some(event.position);
         Ok(())
     }
 
     fn summary(self) -> Summary {
-        let mut summary = Summary { head: self.last, ..Summary::default() };
+        let mut summary = Summary { head: self.last, dropped: self.dropped, segments: self.segments, ..Summary::default() };
         for (stream, seen) in self.streams {
             summary.events += seen.events;
             *summary.streams.entry(stream.kind()).or_default() += 1;
@@ -89,7 +110,7 @@ impl Reader {
     }
 }
 
-fn check_content(recorded: &Recorded) -> Result<(), String> {
+fn check_content(recorded: &Recorded) -> Result<Event, String> {
     let event = recorded.decode().map_err(|error| error.to_string())?;
     // What was written is the canonical form of what was decided, so anything else was not written by this program.
     let encoded = event.encode();
@@ -100,7 +121,8 @@ fn check_content(recorded: &Recorded) -> Result<(), String> {
         return Err("it has no actor".to_owned());
     }
     recorded.canonical().map_err(|error| format!("it has no canonical form: {error}"))?;
-    fits_its_place(&event, &recorded.event.kind, recorded.revision.0)
+    fits_its_place(&event, &recorded.event.kind, recorded.revision.0)?;
+    Ok(event)
 }
 
 /// The stream, loaded the way decisions load it, is what stands in the log; and it folds.
@@ -134,6 +156,7 @@ fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
         StreamKind::TrustedIssuer => fold_with::<TrustedIssuerDecider>(events),
         StreamKind::TrustedToken => fold_with::<TrustedTokenDecider>(events),
         StreamKind::ClientAssertion => fold_with::<ClientAssertionDecider>(events),
+        StreamKind::Segment => fold_with::<SegmentDecider>(events),
     }
 }
 

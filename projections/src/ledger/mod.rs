@@ -7,6 +7,7 @@
 mod database;
 mod evidence;
 mod export;
+mod leaves;
 mod reader;
 mod runner;
 mod verify;
@@ -15,7 +16,7 @@ mod verify;
 mod tests;
 
 pub use database::KeptCheckpoint;
-pub use evidence::{DataDirectory, Evidence, Export, Unreadable};
+pub use evidence::{DataDirectory, Evidence, Export, Shown, Unreadable};
 pub use export::{CHECKPOINTS, KEYS, PAYLOADS, PublishedCheckpoint, export};
 pub use reader::{LedgerError, LedgerReader, ProofRefusal};
 pub use runner::{Ledger, LedgerOptions, LedgerRunner};

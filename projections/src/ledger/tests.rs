@@ -61,6 +61,7 @@ fn events(count: u64) -> Vec<Arc<Recorded>> {
 fn options(file: Option<&Path>) -> LedgerOptions {
     LedgerOptions {
         file: file.map(Path::to_owned),
+        segments: None,
         checkpoint_every: None,
         checkpoint_file: None,
         signer: signer(1),

@@ -21,9 +21,20 @@ impl Gaps {
         self.explained.extend(sealed.spans());
     }
 
+    /// Whether this position is among those that are missing.
+    pub fn is_missing(&self, position: u64) -> bool {
+        let after = self.missing.partition_point(|span| span.first <= position);
+        after.checked_sub(1).is_some_and(|before| self.missing[before].last >= position)
+    }
+
     /// Whether anything is missing.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty()
+    }
+
+    /// The last position that is missing.
+    pub fn last(&self) -> Option<u64> {
+        self.missing.last().map(|span| span.last)
     }
 
     /// How many positions are missing.

@@ -96,6 +96,8 @@ fn the_first_position_that_no_segment_explains_is_told() {
     assert_eq!(gaps(&[(1, 1), (3, 3)]).unexplained(), Some(1));
     assert_eq!(gaps(&[(7, 9)]).unexplained(), Some(8));
     assert_eq!(gaps(&[(3, 5), (7, 7)]).count(), 4);
+    let missing: Vec<u64> = (1..9).filter(|position| gaps(&[(3, 5), (7, 7)]).is_missing(*position)).collect();
+    assert_eq!(missing, [3, 4, 5, 7]);
 }
 
 proptest! {
