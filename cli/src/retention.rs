@@ -14,7 +14,7 @@ use grantlog_core::{
         retention::{Pass, Retention, RetentionError},
     },
     domain::Seconds,
-    store::{EventStore, Segments, SqliteStore},
+    store::{Segments, SqliteStore},
 };
 use grantlog_projections::{Ledger, Live};
 use tokio::time::{MissedTickBehavior, interval};

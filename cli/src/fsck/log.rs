@@ -129,7 +129,7 @@ fn check_content(recorded: &Recorded) -> Result<Event, String> {
 async fn check_stream(store: &dyn EventStore, stream: &StreamId, seen: Seen) -> Result<(), Finding> {
     let finding = |what: String| Finding { position: None, stream: Some(stream.clone()), what };
     let loaded = store.load(stream, None).await.map_err(|error| finding(error.to_string()))?;
-    let events: Vec<Recorded> = loaded.events.into_iter().take_while(|event| event.revision.0 < seen.events).collect();
+    let events: Vec<Recorded> = loaded.events.into_iter().take_while(|event| event.revision.0 < seen.next).collect();
     let ids = events.iter().fold(0, |ids, event| ids ^ event.event.id.as_u128());
     if u64::try_from(events.len()) != Ok(seen.events) || ids != seen.ids {
         return Err(finding("loading it gives other events than reading the log".to_owned()));

@@ -1,6 +1,6 @@
 //! Which issuance facts of a grant are of no more consequence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FamilyNumber, Grant, GrantDecider, GrantEvent};
 use crate::domain::{AuthorizationId, Decider, Timestamp};
@@ -23,10 +23,16 @@ fn fold<'a>(history: impl Iterator<Item = &'a (Timestamp, GrantEvent)>, now: Tim
 }
 
 fn choose(grant: &Grant, history: &[(Timestamp, GrantEvent)], cutoff: Timestamp) -> Vec<usize> {
-    let families = families_of_codes(history);
+    let (families, links) = (families_of_codes(history), links(history));
     let is_old = |(place, (at, _)): &(usize, &(Timestamp, GrantEvent))| *at < cutoff && place + 1 < history.len();
     let old = history.iter().enumerate().filter(is_old);
-    old.filter(|(_, (_, event))| is_dispensable(grant, event, &families)).map(|(place, _)| place).collect()
+    let is_dispensable = |(place, (_, event)): &(usize, &(Timestamp, GrantEvent))| match event {
+        GrantEvent::RefreshTokenIssued { family, .. } | GrantEvent::RefreshTokenRotated { family, .. } => {
+            grant.family(*family).is_none() || !links.contains(place)
+        }
+        _ => is_dispensable(grant, event, &families),
+    };
+    old.filter(is_dispensable).map(|(place, _)| place).collect()
 }
 
 /// Which family each code started.
@@ -36,6 +42,36 @@ fn families_of_codes(history: &[(Timestamp, GrantEvent)]) -> BTreeMap<Authorizat
         _ => None,
     });
     redeemed.collect()
+}
+
+/// A refresh token of a family.
+struct Link {
+    place: usize,
+    at: Timestamp,
+    expires_at: Timestamp,
+}
+
+/// The places of the refresh tokens without which a family would be forgotten before its last one: each kept one lives
+/// until the next kept one came. They are as few as possible.
+fn links(history: &[(Timestamp, GrantEvent)]) -> BTreeSet<usize> {
+    let mut chains = BTreeMap::<FamilyNumber, Vec<Link>>::new();
+    for (place, (at, event)) in history.iter().enumerate() {
+        if let GrantEvent::RefreshTokenIssued { family, expires_at } | GrantEvent::RefreshTokenRotated { family, expires_at, .. } = event {
+            chains.entry(*family).or_default().push(Link { place, at: *at, expires_at: *expires_at });
+        }
+    }
+    chains.values().flat_map(|chain| shortened(chain)).collect()
+}
+
+fn shortened(chain: &[Link]) -> Vec<usize> {
+    let mut kept = Vec::new();
+    let mut next = 0;
+    while let Some(link) = chain.get(next) {
+        kept.push(link.place);
+        let last_in_time = chain.iter().skip(next + 1).rposition(|later| later.at < link.expires_at);
+        next += 1 + last_in_time.unwrap_or(0);
+    }
+    kept
 }
 
 /// The newest of everything that is numbered stays, so that no number is given out twice.
@@ -56,16 +92,10 @@ fn is_dispensable(grant: &Grant, event: &GrantEvent, families: &BTreeMap<Authori
             let is_last = grant.family_end(*family).is_some_and(|end| *expires_at >= end);
             !grant.knows_access_token(*token) && !is_newest && !is_last
         }
-        GrantEvent::RefreshTokenIssued { family, expires_at } | GrantEvent::RefreshTokenRotated { family, expires_at, .. } => {
-            let Some(known) = grant.family(*family) else { return true };
-            let is_current = match event {
-                GrantEvent::RefreshTokenRotated { generation, .. } => known.generation() == Some(*generation),
-                _ => known.generation().is_none_or(|generation| generation.0 == 0),
-            };
-            !is_current && grant.family_end(*family).is_some_and(|end| *expires_at < end)
-        }
         GrantEvent::Opened { .. }
         | GrantEvent::Consented { .. }
+        | GrantEvent::RefreshTokenIssued { .. }
+        | GrantEvent::RefreshTokenRotated { .. }
         | GrantEvent::CodeReplayed { .. }
         | GrantEvent::RefreshTokenReplayed { .. }
         | GrantEvent::AccessTokenRevoked { .. }
