@@ -29,7 +29,7 @@ use crate::{
 
 const HOUR: Duration = Duration::from_hours(1);
 /// How many steps are taken in an hour: each looks at some ten thousand events.
-const STEPS: usize = 32;
+const STEPS: usize = 64;
 /// Fewer events than this are no segment, unless they have waited for a day.
 const LEAST: usize = 1000;
 

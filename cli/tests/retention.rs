@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use futures::TryStreamExt;
 use grantlog_api::health::Metrics;
 use grantlog_cli::{
     audit::{self, Log, check},
@@ -28,7 +29,6 @@ use grantlog_core::{
     protocol::AccessTokenFormat,
     store::{EventStore, ExpectedRevision, NewEvent, Position, Recorded, SqliteStore},
 };
-use futures::TryStreamExt;
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -152,11 +152,7 @@ async fn history() -> (TempDir, Config) {
     let retention = Retention { issuance: Some(90 * 86_400) };
     let config = Config { data_dir: folder.path().join("data"), ledger, retention, ..Config::default() };
     prepare_data_dir(&config.data_dir).unwrap();
-    let past = Past {
-        store: SqliteStore::open(&config.data_dir).unwrap(),
-        entropy: SystemEntropy::default(),
-        now: SystemClock.now(),
-    };
+    let past = Past { store: SqliteStore::open(&config.data_dir).unwrap(), entropy: SystemEntropy::default(), now: SystemClock.now() };
     for days in (300..320).rev() {
         past.machine_token(days, days % 10 == 0).await;
     }

@@ -11,7 +11,7 @@
 //! After a crash before step 2 the draft is written anew. After it, the read side knows the segment as pending, and the
 //! rest is done as if for the first time.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, io, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
@@ -29,7 +29,9 @@ use crate::{
 };
 
 /// How many events are looked at for one segment.
-const WINDOW: usize = 32_768;
+const WINDOW: usize = 16_384;
+/// After so many events that are not old there is no older one: clocks differ, and one may have been wrong for a while.
+const YOUNG: usize = 1000;
 /// In how many numbers a segment says which events it has, at most: the event that says so must not get too long.
 const NUMBERS: usize = 12_000;
 /// How many streams are read at the same time.
@@ -160,8 +162,7 @@ impl Authority {
     /// Writes the events to a file and says so in the log.
     async fn seal(&self, context: &Context, retention: &Retention, events: Events, before: Timestamp) -> Result<u64, RetentionError> {
         let checkpoint = retention.ledger.sign().await.map_err(RetentionError::Ledger)?;
-        let leaves: Result<Vec<_>, EntryTooLong> =
-            events.iter().map(|event| Ok((event.position.0, leaf_hash(&entry(event)?)))).collect();
+        let leaves: Result<Vec<_>, EntryTooLong> = events.iter().map(|event| Ok((event.position.0, leaf_hash(&entry(event)?)))).collect();
         // Else the tree would prove for ever that something was there which nobody has.
         if let Some(other) = retention.ledger.first_other(leaves?).await.map_err(RetentionError::Ledger)? {
             return Err(RetentionError::NotSigned(other));
@@ -199,17 +200,21 @@ struct Window {
     is_end: bool,
 }
 
-/// Reads the log until an event is not old, or enough was looked at.
+/// Reads the log until its events are not old any more, or enough was looked at.
 async fn look(retention: &Retention, after: Option<Position>, cutoff: Timestamp) -> Result<Window, StoreError> {
     let mut events = retention.store.read_all(after);
     let mut window = Window { candidates: Vec::new(), last: after, is_end: false };
+    let mut young = 0;
     for _ in 0..WINDOW {
-        let Some(event) = events.try_next().await?.filter(|event| event.event.time < cutoff) else {
+        let event = events.try_next().await?.filter(|_| young < YOUNG);
+        let Some(event) = event else {
             window.is_end = true;
             break;
         };
         window.last = Some(event.position);
-        if is_issuance(&event.event.kind) {
+        let is_old = event.event.time < cutoff;
+        young = if is_old { 0 } else { young + 1 };
+        if is_old && is_issuance(&event.event.kind) {
             window.candidates.push(event);
         }
     }
@@ -267,8 +272,8 @@ fn is_worth_it(events: &[Arc<Recorded>], least: usize, cutoff: Timestamp) -> boo
 async fn draft(retention: &Retention, positions: Positions, events: Events) -> Result<(u64, String), RetentionError> {
     let segments = retention.segments.clone();
     blocking(move || {
-        let entries: Result<Vec<_>, EntryTooLong> = events.iter().map(|event| entry(event)).collect();
-        let file = segments.draft(&positions, entries?.iter().map(Vec::as_slice))?;
+        let entries = events.iter().map(|event| entry(event).map_err(io::Error::other));
+        let file = segments.draft(&positions, entries)?;
         Ok((file.bytes, file.sha256))
     })
     .await

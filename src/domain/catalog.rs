@@ -8,8 +8,8 @@ use super::{
     StreamKind, api_key::ApiKeyEvent, authorization::AuthorizationEvent, client::ClientEvent, client_assertion::ClientAssertionEvent,
     client_registration::ClientRegistrationEvent, grant::GrantEvent, grant_reservation::GrantReservationEvent,
     idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent, machine_token::MachineTokenEvent,
-    organization::OrganizationEvent, policy::PolicyEvent, resource_server::ResourceServerEvent, segment::SegmentEvent, signing_key::SigningKeyEvent,
-    subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
+    organization::OrganizationEvent, policy::PolicyEvent, resource_server::ResourceServerEvent, segment::SegmentEvent,
+    signing_key::SigningKeyEvent, subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.

@@ -13,7 +13,7 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::de::IgnoredAny;
 
-use crate::domain::segment::Positions;
+use crate::domain::segment::{Positions, Span};
 
 const SUFFIX: &str = ".jsonl";
 const UNFINISHED: &str = ".unfinished";
@@ -59,18 +59,18 @@ impl Segments {
     }
 
     /// Writes the entries of a segment, durably. Until [`Self::finish`] the file is only a draft.
-    pub fn draft<'a>(&self, positions: &Positions, entries: impl Iterator<Item = &'a [u8]>) -> Result<SegmentFile, SegmentError> {
+    pub fn draft(&self, positions: &Positions, entries: impl Iterator<Item = io::Result<Vec<u8>>>) -> Result<SegmentFile, SegmentError> {
         let path = self.unfinished(positions);
         let write = || -> io::Result<SegmentFile> {
             make_folder(&self.0)?;
             let mut out = BufWriter::new(private_file(&path)?);
             let (mut hash, mut bytes) = (Context::new(&SHA256), 0);
             for entry in entries {
-                for part in [entry, b"\n"] {
-                    out.write_all(part)?;
-                    hash.update(part);
-                    bytes += part.len() as u64;
-                }
+                let mut line = entry?;
+                line.push(b'\n');
+                out.write_all(&line)?;
+                hash.update(&line);
+                bytes += line.len() as u64;
             }
             out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
             File::open(&self.0)?.sync_all()?;
@@ -111,7 +111,7 @@ impl Segments {
     pub fn entries(&self, first: u64, last: u64) -> Result<Vec<(u64, Vec<u8>)>, SegmentError> {
         let mut found = Vec::new();
         for (path, span) in self.files()? {
-            if span.0 <= last && span.1 >= first {
+            if span.first <= last && span.last >= first {
                 let read = lines_of(&path, first, last).map_err(|source| SegmentError { path, source })?;
                 found.extend(read);
             }
@@ -124,8 +124,8 @@ impl Segments {
         Ok(found)
     }
 
-    /// The files that are there, each with the first and the last position of its name.
-    fn files(&self) -> Result<Vec<(PathBuf, (u64, u64))>, SegmentError> {
+    /// The files that are there, each with what its name says that it has.
+    fn files(&self) -> Result<Vec<(PathBuf, Span)>, SegmentError> {
         let list = || -> io::Result<Vec<PathBuf>> { fs::read_dir(&self.0)?.map(|entry| Ok(entry?.path())).collect() };
         match list() {
             Ok(paths) => Ok(paths.into_iter().filter_map(|path| named(&path).map(|span| (path, span))).collect()),
@@ -135,9 +135,9 @@ impl Segments {
     }
 }
 
-fn named(path: &Path) -> Option<(u64, u64)> {
+fn named(path: &Path) -> Option<Span> {
     let (first, last) = path.file_name()?.to_str()?.strip_suffix(SUFFIX)?.split_once('-')?;
-    Some((first.parse().ok()?, last.parse().ok()?))
+    Some(Span { first: first.parse().ok()?, last: last.parse().ok()? })
 }
 
 /// Positions grow from line to line, so the first one wanted is found by halving. Where a line is damaged, all are looked
@@ -248,9 +248,8 @@ mod tests {
     }
 
     fn write(segments: &Segments, of: &[u64]) -> SegmentFile {
-        let lines: Vec<_> = of.iter().map(|position| line(*position)).collect();
         let positions = positions(of);
-        let written = segments.draft(&positions, lines.iter().map(Vec::as_slice)).expect("it can be written");
+        let written = segments.draft(&positions, of.iter().map(|position| Ok(line(*position)))).expect("it can be written");
         assert_eq!(segments.sha256(&positions).expect("it can be looked for"), None, "a draft is no segment");
         segments.finish(&positions).expect("it gets its name");
         segments.finish(&positions).expect("it has its name");

@@ -27,7 +27,8 @@ use grantlog_core::{
     jose::SigningKey,
     ledger::{Hash, NoteSigner},
     store::{
-        Appended, DropEvents, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, Segments, SqliteStore, StoreError,
+        Appended, DropEvents, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, Segments, SqliteStore,
+        StoreError,
     },
 };
 use grantlog_projections::{
@@ -294,9 +295,9 @@ async fn whenever_the_process_ends_the_next_one_goes_on() {
         for steps in 0.. {
             let dir = TempDir::new().expect("a directory");
             copy(first.path(), dir.path());
-            let is_done = drop_and_die(dir.path(), &clock, steps, death).await;
+            let is_done = Box::pin(drop_and_die(dir.path(), &clock, steps, death)).await;
             // It may end again where it has just ended.
-            drop_and_die(dir.path(), &clock, 1, death).await;
+            Box::pin(drop_and_die(dir.path(), &clock, 1, death)).await;
             let engine = Engine::open(dir.path(), clock.clone(), 100_000).await;
             drop_undisturbed(dir.path(), &engine).await;
             let kept: BTreeSet<Position> = positions(&engine.store).await.intersection(&before).copied().collect();

@@ -55,7 +55,10 @@ fn nothing_is_lost_of_what_is_unknown() {
     assert!(places(&[], DAY, DAY).is_empty());
     let strange = [(1, Event::from(SegmentEvent::Dropped {})), (1, issued(1))];
     assert!(places(&strange, 9 * DAY, 8 * DAY).is_empty());
-    let mixed = [(1, Event::from(GrantEvent::CodeReplayed { authorization_id: crate::domain::AuthorizationId(uuid::Uuid::nil()) })), (1, issued(1))];
+    let mixed = [
+        (1, Event::from(GrantEvent::CodeReplayed { authorization_id: crate::domain::AuthorizationId(uuid::Uuid::nil()) })),
+        (1, issued(1)),
+    ];
     assert!(places(&mixed, 9 * DAY, 8 * DAY).is_empty());
 }
 

@@ -21,13 +21,7 @@ fn checkpoint(size: u64) -> CoveringCheckpoint {
 }
 
 fn seal(size: u64) -> SegmentCommand {
-    SegmentCommand::Seal {
-        positions: some(),
-        bytes: 9,
-        sha256: "00".to_owned(),
-        before: Timestamp(5),
-        checkpoint: checkpoint(size),
-    }
+    SegmentCommand::Seal { positions: some(), bytes: 9, sha256: "00".to_owned(), before: Timestamp(5), checkpoint: checkpoint(size) }
 }
 
 fn sealed() -> SegmentEvent {
