@@ -330,8 +330,7 @@ pub(crate) fn access_token(token: TokenNumber, family: FamilyNumber, format: Acc
 
 /// The first nine events but two are in a file.
 pub(crate) fn segment_sealed() -> SegmentEvent {
-    let mut positions = Positions::one(3);
-    (4..=9).for_each(|position| positions.push(position));
+    let positions = Positions::of(3..=9).unwrap();
     SegmentEvent::Sealed {
         last: positions.last(),
         events: positions.count(),

@@ -167,7 +167,7 @@ impl Authority {
         if let Some(other) = retention.ledger.first_other(leaves?).await.map_err(RetentionError::Ledger)? {
             return Err(RetentionError::NotSigned(other));
         }
-        let Some(positions) = positions_of(&events) else { return Err(SegmentRefusal::NotSealed.into()) };
+        let positions = Positions::of(events.iter().map(|event| event.position.0)).ok_or(SegmentRefusal::NotSealed)?;
         let (first, stream) = (positions.first(), segment::stream_of(positions.first()));
         let (bytes, sha256) = draft(retention, positions.clone(), events).await?;
         let command = SegmentCommand::Seal { positions, bytes, sha256, before, checkpoint };
@@ -227,7 +227,9 @@ async fn choose(retention: &Retention, candidates: Events, now: Timestamp, cutof
     let chosen = futures::stream::iter(streams).map(|stream| dispensable_of(retention, stream, now, cutoff)).buffer_unordered(STREAMS);
     let chosen: Vec<Vec<Position>> = chosen.try_collect().await?;
     let chosen: HashSet<Position> = chosen.into_iter().flatten().collect();
-    Ok(candidates.into_iter().filter(|event| chosen.contains(&event.position)).collect())
+    let has_whole_entry = |event: &Recorded| entry(event).is_ok_and(|entry| entry.len() > event.event.data.len());
+    // A payload that its entry only names would be in no segment.
+    Ok(candidates.into_iter().filter(|event| chosen.contains(&event.position) && has_whole_entry(event)).collect())
 }
 
 async fn dispensable_of(retention: &Retention, stream: StreamId, now: Timestamp, cutoff: Timestamp) -> Result<Vec<Position>, StoreError> {
@@ -255,13 +257,6 @@ fn fitting(mut events: Events) -> (Events, bool) {
         }
     }
     (events, true)
-}
-
-fn positions_of(events: &[Arc<Recorded>]) -> Option<Positions> {
-    let mut events = events.iter().map(|event| event.position.0);
-    let mut positions = Positions::one(events.next()?);
-    events.for_each(|position| positions.push(position));
-    Some(positions)
 }
 
 /// Every segment is a file, two events and a checkpoint: so they are not to be too small, and nothing waits for long.

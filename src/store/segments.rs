@@ -242,9 +242,7 @@ mod tests {
     }
 
     fn positions(of: &[u64]) -> Positions {
-        let mut positions = Positions::one(of[0]);
-        of[1..].iter().for_each(|position| positions.push(*position));
-        positions
+        Positions::of(of.iter().copied()).expect("some")
     }
 
     fn write(segments: &Segments, of: &[u64]) -> SegmentFile {

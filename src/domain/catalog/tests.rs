@@ -744,8 +744,7 @@ fn other_samples() -> Vec<(&'static str, Event)> {
 }
 
 fn segment_sealed() -> SegmentEvent {
-    let mut positions = Positions::one(3);
-    [4, 7].into_iter().for_each(|position| positions.push(position));
+    let positions = Positions::of([3, 4, 7]).expect("some");
     SegmentEvent::Sealed {
         last: positions.last(),
         events: positions.count(),

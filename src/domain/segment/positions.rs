@@ -24,6 +24,14 @@ impl Positions {
         Self { first: position, runs: vec![1] }
     }
 
+    /// All of these, which come in their order; None when there are none.
+    pub fn of(positions: impl IntoIterator<Item = u64>) -> Option<Self> {
+        let mut rest = positions.into_iter();
+        let mut all = Self::one(rest.next()?);
+        rest.for_each(|position| all.push(position));
+        Some(all)
+    }
+
     /// Adds a position behind all others; one that is not behind them changes nothing.
     pub fn push(&mut self, position: u64) {
         let last = self.last();

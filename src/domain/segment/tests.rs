@@ -6,10 +6,7 @@ use super::{SegmentCommand::Drop, *};
 use crate::domain::{Timestamp, testing::Spec};
 
 fn positions(of: &BTreeSet<u64>) -> Option<Positions> {
-    let mut of = of.iter().copied();
-    let mut positions = Positions::one(of.next()?);
-    of.for_each(|position| positions.push(position));
-    Some(positions)
+    Positions::of(of.iter().copied())
 }
 
 fn some() -> Positions {
@@ -79,7 +76,9 @@ fn positions_that_make_no_sense_are_not_sound() {
 fn the_first_position_that_no_segment_explains_is_told() {
     let gaps = |missing: &[(u64, u64)]| {
         let mut gaps = Gaps::default();
-        missing.iter().for_each(|(first, last)| gaps.miss(*first, *last));
+        for (first, last) in missing {
+            gaps.miss(*first, *last);
+        }
         gaps.explain(&some());
         gaps.explain(&Positions::one(5));
         gaps
@@ -110,7 +109,9 @@ proptest! {
         missing in btree_set(1u64..60, 0..20),
     ) {
         let mut gaps = Gaps::default();
-        missing.iter().for_each(|position| gaps.miss(*position, *position));
+        for position in &missing {
+            gaps.miss(*position, *position);
+        }
         sealed.iter().filter_map(positions).for_each(|positions| gaps.explain(&positions));
         let all: BTreeSet<u64> = sealed.into_iter().flatten().collect();
         prop_assert_eq!(gaps.unexplained(), missing.difference(&all).next().copied());
