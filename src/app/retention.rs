@@ -34,8 +34,8 @@ const WINDOW: usize = 16_384;
 const YOUNG: usize = 1000;
 /// In how many numbers a segment says which events it has, at most: the event that says so must not get too long.
 const NUMBERS: usize = 12_000;
-/// How many streams are read at the same time.
-const STREAMS: usize = 4;
+/// How many streams are read at the same time: requests want to read, too.
+const STREAMS: usize = 2;
 
 /// The ledger, as far as retention needs it.
 #[async_trait]

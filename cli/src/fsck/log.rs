@@ -67,6 +67,12 @@ pub(super) async fn check(store: &dyn EventStore, mut progress: impl FnMut(u64, 
         return Err(Finding { position: head, ..Finding::new("the log ends before its last event") });
     }
     reader.dropped = reader.gaps.count();
+    // A server may have sealed and dropped some while the log was read.
+    while let Some(event) = events.try_next().await.map_err(|error| after(reader.last, &error))? {
+        if let Ok(Event::Segment(SegmentEvent::Sealed { positions, .. })) = event.decode() {
+            reader.gaps.explain(&positions);
+        }
+    }
     if let Some(missing) = std::mem::take(&mut reader.gaps).unexplained() {
         let what = format!("position {missing} is missing, and no sealed segment names it");
         return Err(Finding { position: Some(Position(missing)), ..Finding::new(what) });

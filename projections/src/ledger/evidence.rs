@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::{TryStreamExt, stream::BoxStream};
 use grantlog_core::{
-    domain::segment::Positions,
+    domain::segment::{Positions, SegmentEvent},
     ledger::{self, Content, Hash, Tile, VerifierKey, entries_of},
     store::{Position, Recorded, StoreError},
 };
 
-use super::{CHECKPOINTS, KEYS, LedgerReader, PAYLOADS, PublishedCheckpoint, export::kept};
+use super::{CHECKPOINTS, KEYS, LedgerReader, PAYLOADS, PublishedCheckpoint, export::kept, leaves::segment_event};
 
 /// Something can't be looked at. The text says what and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,11 @@ pub trait Evidence: Send {
 
     /// Whether the payload that an entry only names is what it names.
     async fn payload_is_sound(&mut self, sha256: &str) -> Result<bool, Unreadable>;
+
+    /// The segments that were sealed since the log was looked at, if it is one that goes on.
+    async fn later_segments(&mut self) -> Result<Vec<Positions>, Unreadable> {
+        Ok(Vec::new())
+    }
 
     /// Whether the file of a segment is what was sealed. True when it is not here.
     async fn segment_is_sound(&mut self, _positions: &Positions, _sha256: &str) -> Result<bool, Unreadable> {
@@ -160,6 +165,17 @@ impl Evidence for DataDirectory {
     /// The entry was made from it.
     async fn payload_is_sound(&mut self, _: &str) -> Result<bool, Unreadable> {
         Ok(true)
+    }
+
+    async fn later_segments(&mut self) -> Result<Vec<Positions>, Unreadable> {
+        let mut later = self.reader.store.read_all(self.next.checked_sub(1).map(Position));
+        let mut sealed = Vec::new();
+        while let Some(event) = later.try_next().await.map_err(unreadable)? {
+            if let Some(SegmentEvent::Sealed { positions, .. }) = segment_event(&event) {
+                sealed.push(positions);
+            }
+        }
+        Ok(sealed)
     }
 
     async fn segment_is_sound(&mut self, positions: &Positions, sha256: &str) -> Result<bool, Unreadable> {

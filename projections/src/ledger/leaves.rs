@@ -107,7 +107,7 @@ impl Leaves {
 }
 
 /// What an event says about a segment, if it is about one.
-fn segment_event(event: &Recorded) -> Option<SegmentEvent> {
+pub(super) fn segment_event(event: &Recorded) -> Option<SegmentEvent> {
     if event.stream.kind() != StreamKind::Segment {
         return None;
     }

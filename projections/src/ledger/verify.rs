@@ -6,7 +6,10 @@
 use std::fmt;
 
 use grantlog_core::{
-    domain::segment::{Gaps, Positions},
+    domain::{
+        catalog::reference::is_issuance,
+        segment::{Gaps, Positions},
+    },
     ledger::{Checkpoint, Content, Edge, Hash, SignedCheckpoint, Tile, VerifierKey, WIDTH, head, leaf_hash, position_of},
     store::Position,
 };
@@ -167,7 +170,13 @@ impl Check<'_> {
                 self.gaps.miss(position.0, position.0);
             }
             match shown {
-                Shown::Entry(entry) | Shown::Sealed(entry) => self.entry(&entry, stored).await?,
+                Shown::Entry(entry) => self.entry(&entry, stored).await?,
+                Shown::Sealed(entry) => {
+                    if head(&entry).is_ok_and(|told| !is_issuance(&told.kind)) {
+                        return Err(Flaw::at(position, "it was dropped, and is no issuance fact"));
+                    }
+                    self.entry(&entry, stored).await?;
+                }
                 Shown::Dropped | Shown::Withheld => self.unseen(stored).await?,
             }
         }
@@ -305,6 +314,11 @@ impl Check<'_> {
     /// Everything that is not there was dropped as it may be, and every file of a segment that is there is the one that was
     /// sealed.
     async fn check_gaps(&mut self, covered: u64) -> Result<(), Flaw> {
+        if self.gaps.clone().unexplained().is_some() {
+            for positions in self.evidence.later_segments().await? {
+                self.gaps.explain(&positions);
+            }
+        }
         if let Some(position) = std::mem::take(&mut self.gaps).unexplained() {
             return Err(Flaw::at(Position(position), "it is missing, and no sealed segment names it"));
         }

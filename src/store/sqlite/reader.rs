@@ -103,16 +103,18 @@ pub(super) fn stream(connection: &Connection, stream: &StreamId, after: Option<R
     let Some(from) = from else { return Ok(Vec::new()) };
     let sql = format!("SELECT {COLUMNS} FROM events WHERE stream = ?1 AND revision >= ?2 ORDER BY revision");
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![stream.as_str(), from], recorded)?;
-    let events: Vec<Recorded> = rows.collect::<Result<_, _>>()?;
-    let mut expected = from.unsigned_abs();
-    for Recorded { revision, .. } in &events {
-        if revision.0 > expected
-            && let Some(missing) = dropping::first_missing_of(connection, stream, expected, revision.0 - 1)?
+    let mut rows = statement.query(params![stream.as_str(), from])?;
+    let (mut events, mut expected) = (Vec::new(), from.unsigned_abs());
+    // What was dropped is looked up before the rows are read to their end, and so in the same state of the file.
+    while let Some(row) = rows.next()? {
+        let event = recorded(row)?;
+        if event.revision.0 > expected
+            && let Some(missing) = dropping::first_missing_of(connection, stream, expected, event.revision.0 - 1)?
         {
             return Err(ReadError(StoreError::Corrupt(format!("revision {missing} of {stream} is missing"))));
         }
-        expected = revision.0.saturating_add(1);
+        expected = event.revision.0.saturating_add(1);
+        events.push(event);
     }
     Ok(events)
 }
