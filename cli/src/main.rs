@@ -1,5 +1,8 @@
 //! The program.
 
+// As in the library: the type of a connection is deep.
+#![recursion_limit = "256"]
+
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};

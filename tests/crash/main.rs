@@ -4,4 +4,5 @@ mod disk_full;
 mod kill;
 mod ledger;
 mod load;
+mod retention;
 mod shutdown;
