@@ -21,7 +21,7 @@ use crate::{
     domain::{
         Seconds, StreamId, Timestamp,
         catalog::reference::is_issuance,
-        retention::{MEMORY, dispensable},
+        retention::dispensable,
         segment::{self, CoveringCheckpoint, Positions, SegmentCommand, SegmentRefusal, Span},
     },
     ledger::{EntryTooLong, Hash, entry, leaf_hash},
@@ -30,6 +30,8 @@ use crate::{
 
 /// How many events are looked at for one segment.
 const WINDOW: usize = 16_384;
+/// How long old events wait at most until they are enough for a segment.
+const PATIENCE: Seconds = Seconds(24 * 60 * 60);
 /// After so many events that are not old there is no older one: clocks differ, and one may have been wrong for a while.
 const YOUNG: usize = 1000;
 /// In how many numbers a segment says which events it has, at most: the event that says so must not get too long.
@@ -261,7 +263,7 @@ fn fitting(mut events: Events) -> (Events, bool) {
 
 /// Every segment is a file, two events and a checkpoint: so they are not to be too small, and nothing waits for long.
 fn is_worth_it(events: &[Arc<Recorded>], least: usize, cutoff: Timestamp) -> bool {
-    events.len() >= least.max(1) || events.iter().any(|event| event.event.time.plus(MEMORY) <= cutoff)
+    events.len() >= least.max(1) || events.iter().any(|event| event.event.time.plus(PATIENCE) <= cutoff)
 }
 
 async fn draft(retention: &Retention, positions: Positions, events: Events) -> Result<(u64, String), RetentionError> {

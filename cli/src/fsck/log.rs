@@ -1,6 +1,10 @@
 //! The log itself, event by event and then stream by stream.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    future::ready,
+};
 
 use futures::TryStreamExt;
 use grantlog_core::{
@@ -50,6 +54,8 @@ struct Reader {
     /// How many events are not there.
     dropped: u64,
     segments: Vec<(Positions, String)>,
+    /// Those that are not dropped yet.
+    pending: HashSet<StreamId>,
 }
 
 /// Reads the log up to where it ends now.
@@ -77,10 +83,28 @@ pub(super) async fn check(store: &dyn EventStore, mut progress: impl FnMut(u64, 
         let what = format!("position {missing} is missing, and no sealed segment names it");
         return Err(Finding { position: Some(Position(missing)), ..Finding::new(what) });
     }
+    let mut thinned = 0;
     for (stream, seen) in &reader.streams {
-        check_stream(store, stream, *seen).await?;
+        match check_stream(store, stream, *seen).await? {
+            Same::Yes => {}
+            Same::Fewer if is_dropping(store, &reader).await? => thinned += 1,
+            Same::Fewer | Same::No => {
+                let what = Finding::new("loading it gives other events than reading the log");
+                return Err(Finding { stream: Some(stream.clone()), ..what });
+            }
+        }
     }
-    Ok(reader.summary())
+    let mut summary = reader.summary();
+    if thinned > 0 {
+        summary.notes.push(format!("{thinned} streams of which the server dropped events meanwhile"));
+    }
+    Ok(summary)
+}
+
+/// Whether a server may be dropping events: a segment was sealed and is not dropped yet, or was dropped since.
+async fn is_dropping(store: &dyn EventStore, reader: &Reader) -> Result<bool, Finding> {
+    let mut later = store.read_all(reader.last).try_filter(|event| ready(event.stream.kind() == StreamKind::Segment));
+    Ok(!reader.pending.is_empty() || later.try_next().await.map_err(unreadable)?.is_some())
 }
 
 /// What the store can't read stands after what it could.
@@ -108,9 +132,14 @@ impl Reader {
         if !self.ids.insert(event.event.id) {
             return Err(finding(format!("the event id {} was used before", event.event.id)));
         }
-        if let Event::Segment(SegmentEvent::Sealed { positions, sha256, .. }) = check_content(event).map_err(finding)? {
-            self.gaps.explain(&positions);
-            self.segments.push((positions, sha256));
+        match check_content(event).map_err(finding)? {
+            Event::Segment(SegmentEvent::Sealed { positions, sha256, .. }) => {
+                self.gaps.explain(&positions);
+                self.segments.push((positions, sha256));
+                self.pending.insert(event.stream.clone());
+            }
+            Event::Segment(SegmentEvent::Dropped {}) => drop(self.pending.remove(&event.stream)),
+            _ => {}
         }
         seen.events += 1;
         seen.next = event.revision.0.saturating_add(1);
@@ -144,16 +173,27 @@ fn check_content(recorded: &Recorded) -> Result<Event, String> {
     Ok(event)
 }
 
+/// Whether a stream is what stands in the log.
+enum Same {
+    Yes,
+    /// It has lost events since.
+    Fewer,
+    No,
+}
+
 /// The stream, loaded the way decisions load it, is what stands in the log; and it folds.
-async fn check_stream(store: &dyn EventStore, stream: &StreamId, seen: Seen) -> Result<(), Finding> {
+async fn check_stream(store: &dyn EventStore, stream: &StreamId, seen: Seen) -> Result<Same, Finding> {
     let finding = |what: String| Finding { position: None, stream: Some(stream.clone()), what };
     let loaded = store.load(stream, None).await.map_err(|error| finding(error.to_string()))?;
     let events: Vec<Recorded> = loaded.events.into_iter().take_while(|event| event.revision.0 < seen.next).collect();
     let ids = events.iter().fold(0, |ids, event| ids ^ event.event.id.as_u128());
-    if u64::try_from(events.len()) != Ok(seen.events) || ids != seen.ids {
-        return Err(finding("loading it gives other events than reading the log".to_owned()));
-    }
-    fold(stream.kind(), events).map_err(|what| finding(what.to_owned()))
+    let same = match (events.len() as u64).cmp(&seen.events) {
+        Ordering::Equal if ids == seen.ids => Same::Yes,
+        Ordering::Less => Same::Fewer,
+        Ordering::Equal | Ordering::Greater => Same::No,
+    };
+    fold(stream.kind(), events).map_err(|what| finding(what.to_owned()))?;
+    Ok(same)
 }
 
 fn fold(kind: StreamKind, events: Vec<Recorded>) -> Result<(), &'static str> {
