@@ -45,6 +45,10 @@ bench: compiler ## Load a release binary over loopback and print what it does
 	$(CARGO) build --release --bin grantlog
 	$(CARGO) run --release -p grantlog-bench -- --server target/release/grantlog
 
+bench-history: compiler ## Measure starts with ten million events, and after they were dropped (15 GB, half an hour)
+	$(CARGO) build --release --bin grantlog
+	$(CARGO) run --release -p grantlog-bench -- history --server target/release/grantlog
+
 ci: check test ## What continuous integration runs
 
 compiler:
@@ -67,4 +71,4 @@ tests/contract/.venv/bin/schemathesis: tests/contract/requirements.txt
 	tests/contract/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-.PHONY: help run test test-rust test-clients test-browser test-contract check generate golden bench ci compiler chromium node-modules
+.PHONY: help run test test-rust test-clients test-browser test-contract check generate golden bench bench-history ci compiler chromium node-modules

@@ -102,7 +102,8 @@ impl From<Problem> for OAuthFailure {
             | ProblemCode::RequestTimeout
             | ProblemCode::MethodNotAllowed
             | ProblemCode::NoSuchEndpoint
-            | ProblemCode::NotFound => ("invalid_request", code.status()),
+            | ProblemCode::NotFound
+            | ProblemCode::Dropped => ("invalid_request", code.status()),
             ProblemCode::Unauthenticated => ("invalid_client", code.status()),
             ProblemCode::Forbidden => ("unauthorized_client", code.status()),
             // RFC 6749 §5.2: everything that is wrong with the request itself is 400, the media type included.

@@ -24,6 +24,22 @@ pub enum Command {
     Floor,
     /// List the scenarios
     List,
+    /// Measure starts of the server with a long history, and when that was dropped
+    History(HistoryArguments),
+}
+
+/// How long a history is measured.
+#[derive(Debug, Args)]
+pub struct HistoryArguments {
+    /// The server's binary
+    #[arg(long, default_value = "target/release/grantlog")]
+    pub server: PathBuf,
+    /// How many issuance events there are
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(10..=1_000_000_000))]
+    pub events: u64,
+    /// In which directory the server's data is put while it runs; ten million events need 15 GB
+    #[arg(long)]
+    pub data_in: Option<PathBuf>,
 }
 
 /// What is run.

@@ -1,5 +1,5 @@
 //! A load tool: it drives a release binary of the server over loopback and checks every answer. It knows the server by
-//! HTTP alone.
+//! HTTP alone, but for `history`, which writes a long log by itself.
 
 mod args;
 mod cpu;
@@ -8,6 +8,7 @@ mod failure;
 mod fixture;
 mod floor;
 mod flow;
+mod history;
 mod http;
 mod jwt;
 mod load;
@@ -40,6 +41,9 @@ fn main() -> ExitCode {
         // The floor has as many threads as a server has: one for each processor.
         Some(Command::Floor) => runtime(None).and_then(|runtime| runtime.block_on(floor::serve())),
         Some(Command::List) => list(),
+        Some(Command::History(arguments)) => {
+            runtime(None).and_then(|runtime| runtime.block_on(history::run(&arguments))).and_then(|table| print(&table))
+        }
         None => match run::chosen(&arguments.run) {
             Ok(scenarios) => {
                 runtime(Some(arguments.run.client_threads)).and_then(|runtime| runtime.block_on(measure(&arguments.run, scenarios)))

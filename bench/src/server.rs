@@ -73,7 +73,7 @@ fn api_key(line: &str) -> Option<String> {
 }
 
 /// The system's choice. Somebody else may take it before the server does; then the server says so and the run ends.
-fn free_address() -> Result<SocketAddr, Failure> {
+pub fn free_address() -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Failure::io("looking for a free port"))?;
     listener.local_addr().map_err(Failure::io("looking for a free port"))
 }

@@ -14,7 +14,7 @@ use std::{
 use clap::{Args, Subcommand};
 use grantlog_core::{
     ledger::{ConsistencyProof, InclusionProof, VerifierKey, WitnessKey, cosigned_at, head},
-    store::{Position, SqliteStore},
+    store::{Position, Segments, SqliteStore},
 };
 use grantlog_projections::ledger::{
     Cosigned, DataDirectory, Evidence, Export, LEDGER_FILE, LedgerReader, PublishedCheckpoint, Trust, Verified, export, verify,
@@ -155,6 +155,12 @@ async fn print_verified(log: &Log, trust: &Trust) -> Result<(), Failure> {
     for (witness, Cosigned { size, at }) in trust.witnesses.iter().zip(&verified.cosigned) {
         writeln!(out, "cosigned by {} at {}, for {size} events", witness.name(), at.to_rfc3339())?;
     }
+    if verified.dropped > 0 {
+        writeln!(out, "dropped from the log: {} issuance facts, each named by a sealed segment", verified.dropped)?;
+    }
+    if verified.unseen > 0 {
+        writeln!(out, "not shown: {} events; the hashes of their leaves prove that they were there", verified.unseen)?;
+    }
     if verified.uncovered() > 0 {
         writeln!(out, "not covered yet: the last {} events", verified.uncovered())?;
     }
@@ -183,7 +189,7 @@ fn reader(place: Place) -> Result<LedgerReader, Failure> {
     if !file.exists() {
         return Err(format!("{} is missing: it is made when the server starts", file.display()).into());
     }
-    Ok(LedgerReader::open_read_only(&file, store)?)
+    Ok(LedgerReader::open_read_only(&file, store)?.with_segments(Segments::of(&config.data_dir)))
 }
 
 async fn print_exported(place: Place, directory: &Path) -> Result<(), Failure> {

@@ -36,7 +36,10 @@ use grantlog_projections::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    config::{Config, ConfigError},
+    retention,
+};
 
 /// The variable that may hold the master key itself.
 pub const MASTER_KEY_VARIABLE: &str = "GRANTLOG_MASTER_KEY";
@@ -258,6 +261,9 @@ impl Service {
         let site = endpoints::site(app.clone(), metrics.clone(), config.site_options(limits.clone()))?;
         let mut tasks = tasks(&app, &store, limits, metrics);
         tasks.spawn(keep_anchored(ledger.ledger(), fetch, anchors));
+        if let Some(retention) = retention::of(&config, store.clone(), ledger.ledger(), runner.live()) {
+            tasks.spawn(retention::keep_to(app.clone(), retention));
+        }
         Ok(Self { app, site, first_admin_key, config, store, runner, history, ledger, tasks })
     }
 

@@ -1,5 +1,7 @@
 //! The configuration: a TOML file, overridden by the environment. A key that does not exist is an error that names it.
 
+mod retention;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -25,11 +27,14 @@ use grantlog_core::{
     domain::{Seconds, subject::RoleChangeEffect},
     ledger::{NoteSigner, VerifierKey, is_origin},
     protocol::ScopeToken,
+    store::Segments,
 };
 use grantlog_outbound::{OutboundOptions, hosts::HostPattern};
 use grantlog_projections::ledger::{self, Anchors, LEDGER_FILE, LedgerOptions};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+pub use self::retention::Retention;
 
 /// Everything an operator can decide. `docs/configuration.md` describes each key; a test keeps the two in step.
 /// In the environment a key is `GRANTLOG_` and its path in capitals, joined by two underscores:
@@ -77,6 +82,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// Consent receipts.
     pub receipts: Receipts,
+    /// What is not kept for ever.
+    pub retention: Retention,
     /// Logs.
     pub log: Log,
 }
@@ -303,6 +310,7 @@ impl Default for Config {
             projections: Projections::default(),
             ledger: Ledger::default(),
             receipts: Receipts::default(),
+            retention: Retention::default(),
             log: Log::default(),
         }
     }
@@ -522,6 +530,7 @@ impl Config {
             return invalid("ledger.origin", "must be the name of a log, without spaces and without +");
         }
         self.ledger.anchors()?;
+        self.check_retention()?;
         if self.projections.snapshot_every == 0 {
             return invalid("projections.snapshot_every", "must be at least 1");
         }
@@ -571,6 +580,7 @@ impl Config {
     pub fn ledger_options(&self, signer: NoteSigner, earlier_keys: Vec<VerifierKey>) -> LedgerOptions {
         LedgerOptions {
             file: Some(self.data_dir.join(LEDGER_FILE)),
+            segments: Some(Segments::of(&self.data_dir)),
             checkpoint_every: (self.ledger.checkpoint_every > 0).then(|| seconds(self.ledger.checkpoint_every)),
             checkpoint_file: self.ledger.checkpoint_file.clone(),
             signer,

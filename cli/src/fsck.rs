@@ -18,9 +18,10 @@ use grantlog_core::{
     domain::{
         Event, StreamId, StreamKind,
         catalog::reference::{PlaceInStream, event_type},
+        segment::Positions,
     },
     keys::{KeyDirectory, MasterKey, Vault},
-    store::{EventStore, Position, SqliteStore, StoreError},
+    store::{EventStore, Position, Segments, SqliteStore, StoreError},
 };
 use grantlog_projections::{
     LiveRunner, history,
@@ -92,6 +93,10 @@ pub struct Summary {
     pub history: Option<Digest>,
     /// How many people who were erased the vault still knows: it is older than the log.
     pub remembered: usize,
+    /// How many events were dropped from the log.
+    pub dropped: u64,
+    /// The segments that they are in, each with the SHA-256 of its file.
+    pub segments: Vec<(Positions, String)>,
     /// What could not be looked at, and why.
     pub notes: Vec<String>,
 }
@@ -112,6 +117,9 @@ impl fmt::Display for Summary {
         }
         if self.remembered > 0 {
             writeln!(f, "people who were erased and whom the vault still knows: {}; the next start forgets them", self.remembered)?;
+        }
+        if self.dropped > 0 {
+            writeln!(f, "{} events were dropped from the log; sealed segments name all of them", self.dropped)?;
         }
         for note in &self.notes {
             writeln!(f, "not looked at: {note}")?;
@@ -135,10 +143,24 @@ pub async fn check(config: &Config) -> Result<Summary, Finding> {
     let mut progress = Progress::new("Checking the log");
     let mut summary = log::check(store.as_ref(), |done, of| progress.at(done, of)).await?;
     drop(progress);
+    check_segments(&Segments::of(&config.data_dir), &mut summary)?;
     check_snapshots(store.as_ref(), &config.data_dir.join(SNAPSHOTS), &mut summary).await?;
     check_history(store.as_ref(), &config.data_dir, &mut summary).await?;
     check_vault(config, store, &mut summary).await?;
     Ok(summary)
+}
+
+/// Every file of a segment that is here is the one that was sealed. It may be elsewhere.
+fn check_segments(segments: &Segments, summary: &mut Summary) -> Result<(), Finding> {
+    for (positions, sealed) in &summary.segments {
+        let path = segments.path(positions).display().to_string();
+        match segments.sha256(positions).map_err(|error| Finding::new(error.to_string()))? {
+            Some(found) if found == *sealed => {}
+            Some(_) => return Err(Finding::new(format!("{path} is not the file that was sealed"))),
+            None => summary.notes.push(format!("{path}: it is not here")),
+        }
+    }
+    Ok(())
 }
 
 async fn check_snapshots(store: &dyn EventStore, folder: &Path, summary: &mut Summary) -> Result<(), Finding> {

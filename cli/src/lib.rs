@@ -1,5 +1,8 @@
 //! The program grantlog, as a library: the subcommands, and the service that they and the tests boot.
 
+// The type of a connection has all of the routes in it; an optimized build looks deeper into it than is usual.
+#![recursion_limit = "256"]
+
 pub mod api_keys;
 pub mod audit;
 pub mod boot;
@@ -16,6 +19,7 @@ pub mod place;
 pub mod progress;
 pub mod rebuild_history;
 pub mod receipt;
+pub mod retention;
 pub mod serve;
 
 /// Why a subcommand did not work, in words for the person at the terminal.

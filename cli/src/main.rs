@@ -1,9 +1,14 @@
 //! The program.
 
+// As in the library: the type of a connection is deep.
+#![recursion_limit = "256"]
+
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use grantlog_cli::{Failure, api_keys, audit, dev, erase, events, fsck, generate, import, keys, rebuild_history, receipt, serve};
+use grantlog_cli::{
+    Failure, api_keys, audit, dev, erase, events, fsck, generate, import, keys, rebuild_history, receipt, retention, serve,
+};
 
 /// An authorization service whose log is the truth.
 #[derive(Parser)]
@@ -38,6 +43,9 @@ enum Command {
     /// Works with the ids that certificates of erasures name. Whoever is to be erased for the first time is erased by
     /// `POST /v1/subjects/{id}/erase`.
     Erase(erase::Arguments),
+    /// Drop old issuance facts from the log, on the data directory of a stopped server
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Read the whole log and check that everything fits
     Fsck(fsck::Arguments),
     /// Make the history that auditors ask anew, on the data directory of a stopped server
@@ -72,6 +80,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Receipt(command) => receipt::run(command),
         Command::Import(arguments) => import::run(arguments).await,
         Command::Erase(arguments) => erase::run(arguments).await,
+        Command::Retention(command) => retention::run(command).await,
         Command::Fsck(arguments) => fsck::run(arguments).await,
         Command::RebuildHistory(arguments) => rebuild_history::run(arguments).await,
         Command::Events(arguments) => events::run(arguments).await,

@@ -78,8 +78,11 @@ pub async fn verify(store: &dyn EventStore, snapshot_dir: Option<&Path>) -> Resu
     let mut snapshots = Vec::new();
     for (path, state) in candidates {
         let outcome = match state {
-            Ok(state) if is_of(store, state.applied()).await? => compare(store, state, position, expected).await?,
-            Ok(_) => SnapshotOutcome::OfAnotherLog,
+            Ok(state) => match origin(store, state.applied()).await? {
+                Origin::ThisLog => compare(store, state, position, expected).await?,
+                Origin::AnotherLog => SnapshotOutcome::OfAnotherLog,
+                Origin::Unknown => SnapshotOutcome::Ignored { reason: Origin::UNKNOWN.to_owned() },
+            },
             Err(error) => SnapshotOutcome::Ignored { reason: error.to_string() },
         };
         snapshots.push(VerifiedSnapshot { path, outcome });
@@ -110,13 +113,32 @@ async fn catch_up(store: &dyn EventStore, state: &mut State, until: Option<Posit
     Ok(())
 }
 
-/// Whether the log has this very event at this position: a snapshot may be of a log that was since restored from a
-/// backup, or replaced.
-pub(crate) async fn is_of(store: &dyn EventStore, applied: Option<Applied>) -> Result<bool, StoreError> {
-    let Some(applied) = applied else { return Ok(true) };
+/// Which log a state is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This one.
+    ThisLog,
+    /// One that was since restored from a backup, or replaced.
+    AnotherLog,
+    /// Its last event was dropped, so nobody can tell.
+    Unknown,
+}
+
+impl Origin {
+    /// Why such a snapshot does not serve.
+    pub(crate) const UNKNOWN: &str = "its last event was dropped from the log";
+}
+
+/// Whether the log has this very event at this position.
+pub(crate) async fn origin(store: &dyn EventStore, applied: Option<Applied>) -> Result<Origin, StoreError> {
+    let Some(applied) = applied else { return Ok(Origin::ThisLog) };
     let before = applied.position.0.checked_sub(1).map(Position);
-    let found = store.read_all(before).try_next().await?;
-    Ok(found.is_some_and(|event| event.position == applied.position && event.event.id == applied.event_id))
+    Ok(match store.read_all(before).try_next().await? {
+        Some(event) if event.position == applied.position && event.event.id == applied.event_id => Origin::ThisLog,
+        // A store tells of what is missing and was not dropped.
+        Some(event) if event.position > applied.position => Origin::Unknown,
+        Some(_) | None => Origin::AnotherLog,
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::JoinHandle, time};
 
 use crate::{
     live::{Fact, Live, State},
-    rebuild::is_of,
+    rebuild::{Origin, origin},
     snapshot,
 };
 
@@ -96,8 +96,11 @@ async fn restore(store: &dyn EventStore, folder: &Path) -> Result<State, StoreEr
         let file = path.clone();
         let read = tokio::task::spawn_blocking(move || snapshot::read(&file)).await;
         let problem = match read {
-            Ok(Ok(state)) if is_of(store, state.applied()).await? => return Ok(state),
-            Ok(Ok(_)) => "it is of another log".to_owned(),
+            Ok(Ok(state)) => match origin(store, state.applied()).await? {
+                Origin::ThisLog => return Ok(state),
+                Origin::AnotherLog => "it is of another log".to_owned(),
+                Origin::Unknown => Origin::UNKNOWN.to_owned(),
+            },
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };

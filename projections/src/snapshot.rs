@@ -20,7 +20,7 @@ const PROJECTION: &str = "live";
 /// An older program may have left out of its state what it did not know yet, so a new one folds the log once.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// Which shape of `State` this program reads and writes. A test tells when it has to change.
-const SCHEMA: u32 = 8;
+const SCHEMA: u32 = 9;
 const CHECKSUM: usize = 32;
 /// How many are kept: should the newest be damaged, there is the one before.
 const KEPT: usize = 2;

@@ -23,6 +23,7 @@ use grantlog_core::{
         organization::{ChangeNumber, OrganizationEvent},
         policy::{self, PolicyEvent},
         resource_server::ResourceServerEvent,
+        segment::{CoveringCheckpoint, Positions, SegmentEvent},
         signing_key::SigningKeyEvent,
         subject::{ErasureId, RoleChangeEffect, SubjectChange, SubjectEvent},
         trusted_issuer::TrustedIssuerEvent,
@@ -324,6 +325,20 @@ pub(crate) fn access_token(token: TokenNumber, family: FamilyNumber, format: Acc
         audience: vec!["https://api.example".to_owned()],
         format,
         expires_at,
+    }
+}
+
+/// The first nine events but two are in a file.
+pub(crate) fn segment_sealed() -> SegmentEvent {
+    let positions = Positions::of(3..=9).unwrap();
+    SegmentEvent::Sealed {
+        last: positions.last(),
+        events: positions.count(),
+        positions,
+        bytes: 1,
+        sha256: "00".to_owned(),
+        before: START,
+        checkpoint: CoveringCheckpoint { size: 9, root: String::new() },
     }
 }
 

@@ -29,6 +29,7 @@ pub mod receipts;
 pub mod recognise;
 pub mod register_itself;
 pub mod resource_servers;
+pub mod retention;
 pub mod revoke;
 pub mod signing_keys;
 pub mod subjects;
@@ -61,6 +62,7 @@ use crate::{
         organization::OrganizationDecider,
         policy::PolicyDecider,
         resource_server::ResourceServerDecider,
+        segment::SegmentDecider,
         signing_key::SigningKeyDecider,
         subject::{RoleChangeEffect, SubjectDecider},
         trusted_issuer::TrustedIssuerDecider,
@@ -144,6 +146,7 @@ pub struct Authority {
     issuer_keys: IssuerKeys,
     documents: Documents,
     client_assertions: Streams<ClientAssertionDecider>,
+    segments: Streams<SegmentDecider>,
     /// Held while signing keys are rotated: which there are is read before new ones are made.
     rotating_keys: tokio::sync::Mutex<()>,
 }
@@ -191,6 +194,7 @@ impl Authority {
             issuer_keys: IssuerKeys::default(),
             documents: Documents::default(),
             client_assertions: Streams::new(1_000),
+            segments: Streams::new(100),
             rotating_keys: tokio::sync::Mutex::new(()),
         }
     }

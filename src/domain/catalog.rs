@@ -9,7 +9,8 @@ use super::{
     client_assertion::ClientAssertionEvent, client_registration::ClientRegistrationEvent, grant::GrantEvent,
     grant_reservation::GrantReservationEvent, idempotency_key::IdempotencyKeyEvent, initial_access_token::InitialAccessTokenEvent,
     machine_token::MachineTokenEvent, organization::OrganizationEvent, policy::PolicyEvent, resource_server::ResourceServerEvent,
-    signing_key::SigningKeyEvent, subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent, trusted_token::TrustedTokenEvent,
+    segment::SegmentEvent, signing_key::SigningKeyEvent, subject::SubjectEvent, trusted_issuer::TrustedIssuerEvent,
+    trusted_token::TrustedTokenEvent,
 };
 
 /// An event of any stream.
@@ -51,6 +52,8 @@ pub enum Event {
     TrustedToken(TrustedTokenEvent),
     /// Of a client assertion.
     ClientAssertion(ClientAssertionEvent),
+    /// Of a segment.
+    Segment(SegmentEvent),
 }
 
 /// An event as it is written: the wire name, the version of its payload's schema, the payload.
@@ -148,6 +151,7 @@ catalog! {
     TrustedIssuer: TrustedIssuerEvent,
     TrustedToken: TrustedTokenEvent,
     ClientAssertion: ClientAssertionEvent,
+    Segment: SegmentEvent,
 }
 
 /// The newest schema version of every event. A type whose payload changes incompatibly gets its own number here, and

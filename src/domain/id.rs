@@ -192,6 +192,8 @@ pub enum StreamKind {
     TrustedToken,
     /// A client assertion that was used (RFC 7523 §3: `jti` once only).
     ClientAssertion,
+    /// Events that were dropped from the log, and are in a file.
+    Segment,
 }
 
 impl StreamKind {
@@ -215,6 +217,7 @@ impl StreamKind {
         Self::TrustedIssuer,
         Self::TrustedToken,
         Self::ClientAssertion,
+        Self::Segment,
     ];
 
     /// The name on the wire.
@@ -238,6 +241,7 @@ impl StreamKind {
             Self::TrustedIssuer => "trusted_issuer",
             Self::TrustedToken => "trusted_token",
             Self::ClientAssertion => "client_assertion",
+            Self::Segment => "segment",
         }
     }
 }

@@ -19,7 +19,9 @@ pub mod machine_token;
 pub mod organization;
 pub mod policy;
 pub mod resource_server;
+pub mod retention;
 pub mod sealed;
+pub mod segment;
 pub mod signing_key;
 pub mod subject;
 #[cfg(any(test, feature = "testing"))]

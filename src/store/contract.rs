@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, future::join_all};
 use uuid::Uuid;
 
-use super::{Appended, EventStore, ExpectedRevision, NewEvent, Position, Recorded, Revision, StoreError};
-use crate::domain::{StreamId, StreamKind, Timestamp};
+use super::{Appended, DropEvents, EventStore, ExpectedRevision, NewEvent, Position, Recorded, Revision, StoreError};
+use crate::domain::{StreamId, StreamKind, Timestamp, segment::Span};
 
 /// A place where a store keeps its data: empty at first, and there for as long as this lives.
 #[async_trait]
@@ -63,6 +63,21 @@ macro_rules! store_contract {
                 $crate::store::contract::$name(&$backend).await;
             }
         )+
+    };
+}
+
+/// Defines what a store that gives up old events must do beside that, as tests.
+#[macro_export]
+macro_rules! dropping_contract {
+    ($backend:expr) => {
+        $crate::store_contract! { $backend =>
+            dropped_events_are_gone_and_the_others_are_not,
+            a_stream_goes_on_where_it_was_after_events_were_dropped,
+            a_stream_of_which_everything_was_dropped_begins_anew,
+            the_last_event_of_what_goes_on_is_not_dropped,
+            dropping_again_is_harmless,
+            followers_pass_over_what_was_dropped,
+        }
     };
 }
 
@@ -416,4 +431,108 @@ pub async fn unavailable_is_an_error_and_never_an_empty_stream(backend: &impl Ba
     unavailable(store.head().await.err());
     unavailable(store.read_all(None).next().await.and_then(Result::err));
     unavailable(store.follow(None).next().await.and_then(Result::err));
+}
+
+async fn positions(store: &Arc<impl EventStore>) -> Vec<u64> {
+    all(store, None).await.iter().map(|event| event.position.0).collect()
+}
+
+fn spans(spans: &[(u64, u64)]) -> Vec<Span> {
+    spans.iter().map(|(first, last)| Span { first: *first, last: *last }).collect()
+}
+
+/// Nothing else is touched, now and after a restart, and no position is given out twice.
+pub async fn dropped_events_are_gone_and_the_others_are_not(backend: &impl Backend<Store: DropEvents>) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    store.append(&stream, ExpectedRevision::NoStream, new_events(5)).await.expect("the stream is new");
+    for _ in 0..4 {
+        append_new(&store, 1).await;
+    }
+    let before = all(&store, None).await;
+    store.drop_events(&spans(&[(2, 3), (6, 7)])).await.expect("they can go");
+    store.drop_events(&spans(&[(4, 4)])).await.expect("it can go");
+    let kept: Vec<_> = before.iter().filter(|event| [1, 5, 8, 9].contains(&event.position.0)).cloned().collect();
+    assert_eq!(all(&store, None).await, kept);
+    assert_eq!(all(&store, Some(Position(1))).await, kept[1..]);
+    assert_eq!(all(&store, Some(Position(3))).await, kept[1..]);
+    assert_eq!(revisions(&store, &stream).await, [0, 4]);
+    let tail = store.load(&stream, Some(Revision(1))).await.expect("the stream can be read").events;
+    assert_eq!(tail.iter().map(|event| event.revision.0).collect::<Vec<_>>(), [4]);
+    backend.close(store).await;
+    let store = backend.open().await;
+    assert_eq!(all(&store, None).await, kept);
+    assert_eq!(revisions(&store, &stream).await, [0, 4]);
+    assert_eq!(store.head().await, Ok(Some(Position(9))));
+    assert_eq!(append_new(&store, 1).await.position, Position(10));
+}
+
+/// Whoever decided on the stream before is not even disturbed.
+pub async fn a_stream_goes_on_where_it_was_after_events_were_dropped(backend: &impl Backend<Store: DropEvents>) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    let last = new_events(1);
+    store.append(&stream, ExpectedRevision::NoStream, new_events(3)).await.expect("the stream is new");
+    let appended = store.append(&stream, ExpectedRevision::Exact(Revision(2)), last.clone()).await.expect("the revision is current");
+    store.drop_events(&spans(&[(1, 3)])).await.expect("they can go");
+    assert_conflict(store.append(&stream, ExpectedRevision::NoStream, new_events(1)).await, &stream);
+    assert_conflict(store.append(&stream, ExpectedRevision::Exact(Revision(1)), new_events(2)).await, &stream);
+    assert_eq!(store.append(&stream, ExpectedRevision::Exact(Revision(2)), last).await, Ok(appended));
+    store.append(&stream, ExpectedRevision::Exact(Revision(3)), new_events(1)).await.expect("the revision is current");
+    assert_eq!(revisions(&store, &stream).await, [3, 4]);
+}
+
+/// As if it had never been.
+pub async fn a_stream_of_which_everything_was_dropped_begins_anew(backend: &impl Backend<Store: DropEvents>) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    store.append(&stream, ExpectedRevision::NoStream, new_events(3)).await.expect("the stream is new");
+    append_new(&store, 1).await;
+    store.drop_events(&spans(&[(1, 1)])).await.expect("it can go");
+    store.drop_events(&spans(&[(2, 3)])).await.expect("they can go");
+    assert!(revisions(&store, &stream).await.is_empty());
+    assert_conflict(store.append(&stream, ExpectedRevision::Exact(Revision(2)), new_events(1)).await, &stream);
+    store.append(&stream, ExpectedRevision::NoStream, new_events(2)).await.expect("there is no such stream");
+    assert_eq!(revisions(&store, &stream).await, [0, 1]);
+    assert_eq!(positions(&store).await, [4, 5, 6]);
+}
+
+/// Else its place would be given out again.
+pub async fn the_last_event_of_what_goes_on_is_not_dropped(backend: &impl Backend<Store: DropEvents>) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    store.append(&stream, ExpectedRevision::NoStream, new_events(3)).await.expect("the stream is new");
+    append_new(&store, 1).await;
+    for wrong in [(3, 3), (4, 4)] {
+        let outcome = store.drop_events(&spans(&[wrong])).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{wrong:?}: {outcome:?}");
+        assert_eq!(positions(&store).await, [1, 2, 3, 4]);
+    }
+}
+
+/// Whoever was interrupted begins again.
+pub async fn dropping_again_is_harmless(backend: &impl Backend<Store: DropEvents>) {
+    let store = backend.open().await;
+    for count in [4, 1, 1, 1] {
+        append_new(&store, count).await;
+    }
+    for _ in 0..2 {
+        store.drop_events(&spans(&[(1, 3), (5, 6)])).await.expect("they can go, or are gone");
+        assert_eq!(positions(&store).await, [4, 7]);
+    }
+    store.drop_events(&spans(&[(2, 3)])).await.expect("they are gone");
+    append_new(&store, 1).await;
+    store.drop_events(&spans(&[(4, 4), (7, 7)])).await.expect("both can go");
+    assert_eq!(positions(&store).await, [8]);
+}
+
+/// A projection that is far behind finds what there is.
+pub async fn followers_pass_over_what_was_dropped(backend: &impl Backend<Store: DropEvents>) {
+    let store = backend.open().await;
+    for _ in 0..6 {
+        append_new(&store, 1).await;
+    }
+    store.drop_events(&spans(&[(1, 2), (4, 4)])).await.expect("they can go");
+    let seen: Vec<_> = store.follow(None).take(3).try_collect().await.expect("the log can be followed");
+    assert_eq!(seen.iter().map(|event| event.position.0).collect::<Vec<_>>(), [3, 5, 6]);
 }

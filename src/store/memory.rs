@@ -1,7 +1,8 @@
 //! The event store in memory: the same promises as any other, except that they end with the process.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,21 +10,20 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::watch;
 
-use super::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, StoreError};
-use crate::domain::StreamId;
+use super::{Appended, DropEvents, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, StoreError};
+use crate::domain::{StreamId, segment::Span};
 
 /// An event store in memory. Clones share the log, so that a clone kept aside survives a restart of what uses the store.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     log: Arc<Mutex<Log>>,
-    /// The number of events in the log; followers wait for it to grow.
-    head: Arc<watch::Sender<usize>>,
+    /// The position of the last event; followers wait for it to grow.
+    head: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
 struct Log {
-    /// The event at position `n` stands at index `n - 1`.
-    events: Vec<Arc<Recorded>>,
+    events: BTreeMap<Position, Arc<Recorded>>,
     streams: HashMap<StreamId, Vec<Arc<Recorded>>>,
     unavailable: bool,
     /// How many more appends succeed; None: all of them.
@@ -65,34 +65,61 @@ impl MemoryStore {
 
     fn after(&self, after: Option<Position>) -> Result<Vec<Arc<Recorded>>, StoreError> {
         let log = self.available()?;
-        let first = after.map_or(0, |position| usize::try_from(position.0).unwrap_or(usize::MAX));
-        Ok(log.events.get(first..).unwrap_or_default().to_vec())
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(log.events.range((from, Bound::Unbounded)).map(|(_, event)| Arc::clone(event)).collect())
     }
 }
 
 impl Log {
-    fn append(&mut self, stream: &StreamId, expected: ExpectedRevision, events: Vec<NewEvent>) -> Result<Appended, StoreError> {
+    /// The position of the last event; 0 when there is none.
+    fn head(&self) -> u64 {
+        self.events.last_key_value().map_or(0, |(position, _)| position.0)
+    }
+
+    fn drop_event(&mut self, position: u64) -> Result<(), StoreError> {
+        let head = self.head();
+        let Some(event) = self.events.get(&Position(position)) else { return Ok(()) };
+        let stream = event.stream.clone();
         let recorded = self.streams.entry(stream.clone()).or_default();
-        let place = expected.place().and_then(|place| usize::try_from(place).ok());
-        let place = place.filter(|place| *place <= recorded.len()).ok_or_else(|| StoreError::Conflict { stream: stream.clone() })?;
-        if place < recorded.len() {
-            return replayed(&recorded[place..], &events).ok_or_else(|| StoreError::Conflict { stream: stream.clone() });
+        let is_last = recorded.last().is_some_and(|last| last.position.0 == position);
+        if position == head || (is_last && recorded.len() > 1) {
+            return Err(StoreError::keeps_the_last(position));
         }
-        for event in events {
-            let position = Position(self.events.len() as u64 + 1);
-            let revision = Revision(recorded.len() as u64);
+        recorded.retain(|event| event.position.0 != position);
+        if recorded.is_empty() {
+            self.streams.remove(&stream);
+        }
+        self.events.remove(&Position(position));
+        Ok(())
+    }
+
+    fn append(&mut self, stream: &StreamId, expected: ExpectedRevision, events: Vec<NewEvent>) -> Result<Appended, StoreError> {
+        let head = self.head();
+        let recorded = self.streams.entry(stream.clone()).or_default();
+        let length = recorded.last().map_or(0, |last| last.revision.0 + 1);
+        let conflict = || StoreError::Conflict { stream: stream.clone() };
+        let place = expected.place().filter(|place| *place <= length).ok_or_else(conflict)?;
+        if place < length {
+            return replayed(recorded, place, &events).ok_or_else(conflict);
+        }
+        for (event, offset) in events.into_iter().zip(0..) {
+            let (position, revision) = (Position(head + 1 + offset), Revision(length + offset));
             let event = Arc::new(Recorded { position, stream: stream.clone(), revision, event });
             recorded.push(Arc::clone(&event));
-            self.events.push(event);
+            self.events.insert(position, event);
         }
         recorded.last().map(|last| last.appended()).ok_or_else(StoreError::empty_batch)
     }
 }
 
 /// What was answered the first time, if what stands at the place are these very events.
-fn replayed(recorded: &[Arc<Recorded>], events: &[NewEvent]) -> Option<Appended> {
-    let there = recorded.get(..events.len())?;
-    let same = there.iter().zip(events).all(|(recorded, event)| recorded.event.id == event.id);
+fn replayed(recorded: &[Arc<Recorded>], place: u64, events: &[NewEvent]) -> Option<Appended> {
+    let from = recorded.partition_point(|recorded| recorded.revision.0 < place);
+    let there = recorded.get(from..)?.get(..events.len())?;
+    let is_it = |((recorded, event), revision): ((&Arc<Recorded>, &NewEvent), u64)| {
+        recorded.event.id == event.id && recorded.revision.0 == revision
+    };
+    let same = there.iter().zip(events).zip(place..).all(is_it);
     there.last().filter(|_| same).map(|last| last.appended())
 }
 
@@ -115,7 +142,7 @@ impl EventStore for MemoryStore {
         }
         let appended = log.append(stream, expected, events)?;
         log.appends_left = log.appends_left.map(|left| left - 1);
-        let head = log.events.len();
+        let head = log.head();
         drop(log);
         self.head.send_if_modified(|seen| std::mem::replace(seen, head.max(*seen)) < head);
         Ok(appended)
@@ -146,7 +173,15 @@ impl EventStore for MemoryStore {
     }
 
     async fn head(&self) -> Result<Option<Position>, StoreError> {
-        Ok(self.available()?.events.last().map(|event| event.position))
+        Ok(self.available()?.events.last_key_value().map(|(position, _)| *position))
+    }
+}
+
+#[async_trait]
+impl DropEvents for MemoryStore {
+    async fn drop_events(&self, spans: &[Span]) -> Result<(), StoreError> {
+        let mut log = self.available()?;
+        spans.iter().flat_map(|span| span.first..=span.last).try_for_each(|position| log.drop_event(position))
     }
 }
 
@@ -173,6 +208,7 @@ mod tests {
     }
 
     crate::store_contract!(Memory(MemoryStore::new()));
+    crate::dropping_contract!(Memory(MemoryStore::new()));
 
     #[tokio::test]
     async fn a_follower_of_a_store_that_is_taken_away_is_told() {

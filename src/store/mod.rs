@@ -6,6 +6,7 @@
 #[cfg(feature = "testing")]
 pub mod contract;
 pub mod memory;
+pub mod segments;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use futures::stream::BoxStream;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::domain::{Event, StreamId, Timestamp, catalog::DecodeError};
+use crate::domain::{Event, StreamId, Timestamp, catalog::DecodeError, segment::Span};
 
 pub use memory::MemoryStore;
+pub use segments::{SegmentError, SegmentFile, Segments};
 pub use sqlite::SqliteStore;
 
 /// A place in the whole log. Strictly growing, never reused; not necessarily without gaps. Compare it, don't count with it.
@@ -25,7 +27,7 @@ pub use sqlite::SqliteStore;
 #[serde(transparent)]
 pub struct Position(pub u64);
 
-/// A place in one stream, from 0, without gaps.
+/// A place in one stream, from 0. Given out without gaps; events that were dropped leave some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
@@ -84,7 +86,7 @@ pub struct Recorded {
 /// What a load found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// The events after the revision asked for, in order; all of them to the stream's end.
+    /// The events after the revision asked for, in order; all that there are to the stream's end.
     pub events: Vec<Recorded>,
 }
 
@@ -122,6 +124,11 @@ impl StoreError {
     pub(crate) fn empty_batch() -> Self {
         Self::Unavailable("an append of no events was asked for".into())
     }
+
+    /// The place of the last event must not be given out again.
+    pub(crate) fn keeps_the_last(position: u64) -> Self {
+        Self::Unavailable(format!("the event at position {position} is the last one of what goes on, and can't be dropped"))
+    }
 }
 
 /// The event store. Every backend passes the same contract (`store::contract`).
@@ -142,6 +149,16 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// The position of the last event; None when there is none.
     async fn head(&self) -> Result<Option<Position>, StoreError>;
+}
+
+/// What a store can do that gives up old events. Not every backend does: it is the one thing that takes something out
+/// of a log, and only [retention](crate::app::retention) asks for it.
+#[async_trait]
+pub trait DropEvents: EventStore {
+    /// Drops the events at these positions for good; durable when it returns. Those that are gone already are passed over,
+    /// so that it can be repeated after a crash. Refused as `Unavailable`, from there on, when one of them is the last of a
+    /// stream that keeps others, or of the log: their places would be given out again.
+    async fn drop_events(&self, spans: &[Span]) -> Result<(), StoreError>;
 }
 
 impl Recorded {

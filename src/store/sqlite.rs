@@ -19,7 +19,11 @@
 //!
 //! Positions count from 1 without gaps: a transaction that is rolled back gives its positions back. An OS lock keeps a
 //! second process from writing; tools read beside it with [`SqliteStore::open_read_only`].
+//!
+//! Events that retention drops leave gaps, in the log and in their streams. What was dropped is noted in the transaction
+//! that drops it (`dropping.rs`), so that readers can tell such a gap from a row that somebody took out.
 
+mod dropping;
 mod file;
 mod follow;
 mod reader;
@@ -42,10 +46,10 @@ use self::{
     file::DataDirectory,
     follow::{Follower, News},
     reader::Readers,
-    writer::{Append, Counters, Writer},
+    writer::{Append, Counters, Dropping, Work, Writer},
 };
-use super::{Appended, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, StoreError};
-use crate::domain::StreamId;
+use super::{Appended, DropEvents, EventStore, ExpectedRevision, Loaded, NewEvent, Position, Recorded, Revision, StoreError};
+use crate::domain::{StreamId, segment::Span};
 
 /// How many appends may wait for the writer.
 const QUEUE: usize = 4096;
@@ -77,7 +81,7 @@ pub struct Stats {
 #[derive(Debug)]
 struct Writing {
     /// None once the store is closed: the writer ends when the queue has no more senders.
-    queue: Mutex<Option<mpsc::Sender<Append>>>,
+    queue: Mutex<Option<mpsc::Sender<Work>>>,
     /// Weak, so that followers end with the writer.
     live: broadcast::WeakSender<Batch>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -123,10 +127,15 @@ impl SqliteStore {
     pub fn stats(&self) -> Stats {
         self.counters.read()
     }
+
+    fn queue(&self) -> Result<mpsc::Sender<Work>, StoreError> {
+        let read_only = || StoreError::Unavailable("the store was opened for reading only".into());
+        self.writing.as_ref().ok_or_else(read_only)?.queue().ok_or_else(closed)
+    }
 }
 
 impl Writing {
-    fn queue(&self) -> Option<mpsc::Sender<Append>> {
+    fn queue(&self) -> Option<mpsc::Sender<Work>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -165,12 +174,9 @@ impl EventStore for SqliteStore {
         if events.is_empty() {
             return Err(StoreError::empty_batch());
         }
-        let Some(writing) = &self.writing else {
-            return Err(StoreError::Unavailable("the store was opened for reading only".into()));
-        };
         let (answer, answered) = oneshot::channel();
         let append = Append { stream: stream.clone(), expected, events, answer };
-        writing.queue().ok_or_else(closed)?.try_send(append).map_err(|refused| match refused {
+        self.queue()?.try_send(Work::Append(append)).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Unavailable("too many appends are waiting".into()),
             mpsc::error::TrySendError::Closed(_) => closed(),
         })?;
@@ -200,4 +206,27 @@ impl EventStore for SqliteStore {
     async fn head(&self) -> Result<Option<Position>, StoreError> {
         self.readers.read(file::head).await
     }
+}
+
+#[async_trait]
+impl DropEvents for SqliteStore {
+    async fn drop_events(&self, spans: &[Span]) -> Result<(), StoreError> {
+        let queue = self.queue()?;
+        for chunk in dropping::chunks(spans) {
+            ask(&queue, |answer| Dropping::Drop { chunk, answer }).await?;
+        }
+        // In small steps, so that appends go on between them.
+        while ask(&queue, |answer| Dropping::Shrink { answer }).await? {}
+        Ok(())
+    }
+}
+
+/// Has the writer do something that can wait its turn.
+async fn ask<T>(
+    queue: &mpsc::Sender<Work>,
+    dropping: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Dropping,
+) -> Result<T, StoreError> {
+    let (answer, answered) = oneshot::channel();
+    queue.send(Work::Dropping(dropping(answer))).await.map_err(|_| closed())?;
+    answered.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writer ended without an answer".into())))
 }

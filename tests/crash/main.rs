@@ -5,4 +5,5 @@ mod erasure;
 mod kill;
 mod ledger;
 mod load;
+mod retention;
 mod shutdown;

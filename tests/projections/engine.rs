@@ -39,12 +39,23 @@ pub struct Engine {
 impl Engine {
     /// Opens a data directory.
     pub async fn open(dir: &Path, clock: ManualClock, snapshot_every: u64) -> Self {
+        let same = |store: Arc<SqliteStore>| -> Arc<dyn EventStore> { store };
+        Self::open_through(dir, clock, snapshot_every, same).await
+    }
+
+    /// Opens a data directory; the write side sees the log through something.
+    pub async fn open_through(
+        dir: &Path,
+        clock: ManualClock,
+        snapshot_every: u64,
+        through: impl FnOnce(Arc<SqliteStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
         let store = Arc::new(SqliteStore::open(dir).expect("the store can be opened"));
         let master_key = MasterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").expect("32 bytes");
         let vault = Vault::open(dir, &master_key).expect("the vault can be opened");
         let runner = follow(store.clone(), dir, snapshot_every).await;
         let outside = Outside {
-            store: store.clone(),
+            store: through(store.clone()),
             clock: Arc::new(clock.clone()),
             entropy: Arc::new(SystemEntropy::default()),
             visibility: runner.live(),

@@ -3,6 +3,7 @@
 
 mod engine;
 mod history;
+mod retention;
 
 use std::sync::Arc;
 

@@ -65,6 +65,14 @@ impl Installation {
         self
     }
 
+    /// Drops issuance facts that are so many seconds old.
+    pub fn retaining(self, seconds: u32) -> Self {
+        let file = self.root.path().join("grantlog.toml");
+        let retention = format!("\n[retention]\nissuance = {seconds}\n");
+        fs::write(file, configuration(self.port) + &retention).expect("the configuration can be written");
+        self
+    }
+
     /// Runs the program by way of another.
     pub fn run_by(mut self, wrapper: Vec<String>) -> Self {
         self.wrapper = wrapper;

@@ -148,6 +148,7 @@ impl TestServer {
         let signer = NoteSigner::new("auth.example.com", authority.ensure_ledger_key().await.expect("a key is made")).expect("it signs");
         let options = LedgerOptions {
             file: None,
+            segments: None,
             checkpoint_every: None,
             checkpoint_file: None,
             signer,

@@ -57,6 +57,9 @@ fn needed(request: &Request, name: &'static str) -> Result<u64, Problem> {
 pub(crate) fn trouble(error: LedgerError) -> Problem {
     match error {
         LedgerError::Unavailable(_) | LedgerError::Corrupt(_) => Problem::unavailable(error),
+        LedgerError::Dropped(_) => {
+            Problem::new(ProblemCode::Dropped, "An event of it was dropped from the log, and its segment is not here.").caused_by(error)
+        }
         LedgerError::Refused(_) => {
             let detail = "The log does not fit what was signed about it, so nothing more is signed. Its operator has to look at it.";
             Problem::new(ProblemCode::Conflict, detail).caused_by(error)

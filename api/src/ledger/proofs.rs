@@ -29,6 +29,7 @@ pub const CONSISTENCY: &str = "/v1/audit/proofs/consistency";
         ("size" = Option<u64>, Query, description = "The size of the checkpoint that the proof leads to; the newest one without it.")),
     responses((status = 200, description = "The proof.", body = InclusionProof),
         (status = 404, description = "No checkpoint covers the event yet, or there is none of that size.", body = ProblemBody),
+        (status = 410, description = "The event was dropped from the log, and the file that it is in is not here.", body = ProblemBody),
         (status = "4XX", description = "The call is not valid.", body = ProblemBody),
         (status = 503, description = "Try again.", body = ProblemBody)))]
 pub async fn inclusion(app: App, request: Request) -> Result<Response, Problem> {

@@ -57,6 +57,7 @@ pub async fn hashes(app: App, request: Request) -> Result<Response, Problem> {
 #[utoipa::path(get, path = ENTRIES, tag = "ledger", operation_id = "readEntries", security(("ApiKey" = ["admin"]), ("ApiKey" = ["auditor"])),
     params(("index" = String, Path, description = "The place of the bundle, with `.p/<width>` when it is not full.")),
     responses((status = 200, description = "The entries, one after the other.", content_type = "application/octet-stream"),
+        (status = 410, description = "An event in it was dropped from the log, and the file that it is in is not here.", content_type = "application/problem+json", body = ProblemBody),
         (status = "4XX", description = "The call is not valid, or no checkpoint covers such a bundle.", content_type = "application/problem+json", body = ProblemBody),
         (status = 503, description = "Try again.", content_type = "application/problem+json", body = ProblemBody)))]
 pub async fn entries(app: App, request: Request) -> Result<Response, Problem> {

@@ -62,6 +62,8 @@ problem_codes! {
         "The body did not arrive in time. Nothing was done.";
     Conflict "conflict" CONFLICT "The present state does not allow this"
         "What the request is about is no longer, or not yet, in a state that allows it. Read it again before deciding what to do.";
+    Dropped "dropped" GONE "The event is not kept any more"
+        "It was an issuance fact and old, so it was written to a file and dropped from the log, and the file is not here. Hashes and proofs of everything else go on as before; ask the operator for the segment.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is too large"
         "The body is larger than this endpoint accepts.";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The media type is not supported"

@@ -4,7 +4,7 @@ use std::{env, fs, path::PathBuf, time::Duration};
 
 use clap::Args;
 use grantlog_core::ledger::{ConsistencyProof, Hash, InclusionProof, Tile, VerifierKey, entries_of};
-use grantlog_projections::ledger::{Evidence, PublishedCheckpoint, Unreadable};
+use grantlog_projections::ledger::{Evidence, PublishedCheckpoint, Shown, Unreadable};
 use reqwest::{Client, StatusCode, redirect::Policy};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -53,6 +53,15 @@ pub(super) struct Remote {
     api_key: Option<String>,
 }
 
+/// What a server said.
+enum Answer {
+    Found(Vec<u8>),
+    /// There is nothing of this name.
+    Missing,
+    /// There was something, and it was dropped.
+    Gone,
+}
+
 #[derive(Deserialize)]
 struct Keys {
     verifier_keys: Vec<String>,
@@ -80,12 +89,15 @@ impl Remote {
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unreadable> {
-        let bytes = self.get(path).await?.ok_or_else(|| Unreadable(format!("{path}: there is no such thing")))?;
+        let bytes = match self.get(path).await? {
+            Answer::Found(bytes) => bytes,
+            Answer::Missing => return Err(Unreadable(format!("{path}: there is no such thing"))),
+            Answer::Gone => return Err(Unreadable(format!("{path}: the event was dropped from the log, and its segment is not there"))),
+        };
         serde_json::from_slice(&bytes).map_err(|error| Unreadable(format!("{path}: {error}")))
     }
 
-    /// None when there is nothing of this name.
-    async fn get(&self, path: &str) -> Result<Option<Vec<u8>>, Unreadable> {
+    async fn get(&self, path: &str) -> Result<Answer, Unreadable> {
         let told = |error: &dyn std::fmt::Display| Unreadable(format!("{path}: {error}"));
         let mut request = self.client.get(format!("{}/{path}", self.issuer));
         if let Some(key) = &self.api_key {
@@ -94,7 +106,8 @@ impl Remote {
         let mut response = request.send().await.map_err(|error| told(&error))?;
         match response.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::NOT_FOUND => return Ok(Answer::Missing),
+            StatusCode::GONE => return Ok(Answer::Gone),
             StatusCode::UNAUTHORIZED => return Err(told(&key_is_needed())),
             other => return Err(told(&format!("the server answered {other}"))),
         }
@@ -105,7 +118,7 @@ impl Remote {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Some(bytes))
+        Ok(Answer::Found(bytes))
     }
 }
 
@@ -132,13 +145,18 @@ impl Evidence for Remote {
         Ok(signed)
     }
 
-    async fn entries(&mut self, tile: Tile) -> Result<Vec<Vec<u8>>, Unreadable> {
-        let Some(bytes) = self.get(&format!("ledger/{tile}")).await? else { return Ok(Vec::new()) };
-        entries_of(&bytes).ok_or_else(|| Unreadable(format!("{tile} is no bundle of entries")))
+    async fn entries(&mut self, tile: Tile) -> Result<Vec<Shown>, Unreadable> {
+        let bytes = match self.get(&format!("ledger/{tile}")).await? {
+            Answer::Found(bytes) => bytes,
+            Answer::Missing => return Ok(Vec::new()),
+            Answer::Gone => return Ok(vec![Shown::Withheld; tile.width.into()]),
+        };
+        let entries = entries_of(&bytes).ok_or_else(|| Unreadable(format!("{tile} is no bundle of entries")))?;
+        Ok(entries.into_iter().map(Shown::Entry).collect())
     }
 
     async fn hashes(&mut self, tile: Tile) -> Result<Option<Vec<Hash>>, Unreadable> {
-        let Some(bytes) = self.get(&format!("ledger/{tile}")).await? else { return Ok(None) };
+        let Answer::Found(bytes) = self.get(&format!("ledger/{tile}")).await? else { return Ok(None) };
         Hash::split(&bytes).map(Some).ok_or_else(|| Unreadable(format!("{tile} is no tile of hashes")))
     }
 

@@ -47,6 +47,16 @@ fn the_page_has_every_key_with_its_default_and_its_variable_and_no_other() {
 }
 
 #[test]
+fn nothing_is_dropped_before_it_has_long_expired() {
+    assert_eq!(read("").unwrap().retention.issuance, None);
+    assert_eq!(read("[retention]\nissuance = 2678400").unwrap().retention.issuance, Some(2_678_400));
+    let error = read("[retention]\nissuance = 2678399").unwrap_err();
+    assert!(error.contains("retention.issuance") && error.contains("2678400"), "{error}");
+    let error = read("[tokens]\nrefresh_token_lifetime = 60\n[retention]\nissuance = 172799").unwrap_err();
+    assert!(error.contains("172800"), "{error}");
+}
+
+#[test]
 fn an_unknown_key_is_named_with_its_source() {
     let error = read("[tokens]\ncode_lifetme = 5\n").unwrap_err();
     assert!(error.contains("code_lifetme") && error.contains("tokens") && error.contains("grantlog.toml"), "{error}");

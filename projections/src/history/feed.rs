@@ -2,7 +2,7 @@
 //! before it and on nothing else, least of all on where a batch began.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::Arc,
 };
@@ -11,11 +11,12 @@ use grantlog_core::{
     domain::{
         Event, Timestamp,
         grant::{GrantEvent, asked_for},
+        segment::{Positions, SegmentEvent, Span},
     },
     protocol::Scope,
-    store::Recorded,
+    store::{Position, Recorded},
 };
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::{
     file::{self, HistoryError, SPAN},
@@ -99,8 +100,69 @@ impl Batch<'_> {
         let stream = self.term(Kind::Stream, recorded.stream.as_str())?;
         let about = self.about(stream, references::of(&recorded.stream, event.as_ref()))?;
         self.insert(recorded, stream, &about)?;
-        if let Some(Event::Grant(event)) = event {
-            self.agree(recorded, stream, &about, event)?;
+        match event {
+            Some(Event::Grant(event)) => self.agree(recorded, stream, &about, event),
+            Some(Event::Segment(SegmentEvent::Sealed { positions, .. })) => self.forget(&positions),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes out what a segment holds: it is dropped from the log, now or in a moment, and a history that is made anew does not
+    /// have it.
+    fn forget(&mut self, positions: &Positions) -> rusqlite::Result<()> {
+        let (mut names, mut streams, mut spans) = (BTreeSet::<i64>::new(), BTreeSet::<i64>::new(), BTreeSet::<i64>::new());
+        for Span { first, last } in positions.spans() {
+            for (position, terms) in self.terms_between(first, last)? {
+                streams.extend(terms.first());
+                spans.insert(position / i64::try_from(SPAN).unwrap_or(i64::MAX));
+                let mut unpost = self.transaction.prepare_cached("DELETE FROM postings WHERE term = ?1 AND position = ?2")?;
+                for term in terms {
+                    unpost.execute([term, position])?;
+                    names.insert(term);
+                }
+                self.transaction.prepare_cached("DELETE FROM events WHERE position = ?1")?.execute([position])?;
+            }
+        }
+        for stream in streams {
+            let sql = "DELETE FROM inherited WHERE stream = ?1 AND NOT EXISTS (SELECT 1 FROM postings WHERE term = ?1)";
+            self.transaction.prepare_cached(sql)?.execute([stream])?;
+        }
+        for name in names {
+            let sql = "DELETE FROM terms WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM postings WHERE term = ?1)";
+            self.transaction.prepare_cached(sql)?.execute([name])?;
+        }
+        self.terms.clear();
+        spans.into_iter().try_for_each(|span| self.measure(span))
+    }
+
+    /// The events between two positions, each with the numbers of its names; that of its stream first.
+    fn terms_between(&self, first: u64, last: u64) -> rusqlite::Result<Vec<(i64, Vec<i64>)>> {
+        let sql = "SELECT position, stream, type, actor, subject, client, organization, grant_id, authorization_id
+            FROM events WHERE position BETWEEN ?1 AND ?2";
+        let mut select = self.transaction.prepare_cached(sql)?;
+        let terms = |row: &Row<'_>| {
+            let terms: Vec<Option<i64>> = (1..=8).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+            Ok((row.get(0)?, terms.into_iter().flatten().collect()))
+        };
+        let (first, last) = (file::number(Position(first)), file::number(Position(last)));
+        select.query_map([first, last], terms)?.collect()
+    }
+
+    /// Measures the times of a span anew.
+    fn measure(&self, span: i64) -> rusqlite::Result<()> {
+        let width = i64::try_from(SPAN).unwrap_or(i64::MAX);
+        let first = span.saturating_mul(width);
+        let sql = "SELECT min(time), max(time) FROM events WHERE position BETWEEN ?1 AND ?2";
+        let measured: (Option<i64>, Option<i64>) = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row([first, first.saturating_add(width - 1)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        match measured {
+            (Some(earliest), Some(latest)) => {
+                let mut update = self.transaction.prepare_cached("UPDATE spans SET earliest = ?2, latest = ?3 WHERE number = ?1")?;
+                update.execute([span, earliest, latest])?;
+            }
+            _ => drop(self.transaction.prepare_cached("DELETE FROM spans WHERE number = ?1")?.execute([span])?),
         }
         Ok(())
     }

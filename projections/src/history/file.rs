@@ -19,7 +19,7 @@ pub const FILE: &str = "history.db";
 /// Marks the file as ours: "ghis".
 const APPLICATION_ID: i64 = 0x6768_6973;
 /// The version of the tables below, and of what is written into them.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// An older program may have indexed less than this one would.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// How many events share an entry in `spans`.
@@ -69,17 +69,22 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// Every table with its key, for the digest.
-pub(super) const CONTENT: [(&str, &str); 9] = [
-    ("progress", "position"),
-    ("terms", "id"),
-    ("events", "position"),
-    ("spans", "number"),
-    ("postings", "term, position"),
-    ("inherited", "stream, kind"),
-    ("grants", "opened"),
-    ("grants_of", "term, opened"),
-    ("agreements", "opened, position"),
+/// Everything that the tables say, for the digest.
+pub(super) const CONTENT: [&str; 9] = [
+    "SELECT * FROM progress",
+    "SELECT kind, value FROM terms ORDER BY kind, value",
+    "SELECT e.position, s.value, e.revision, e.id, k.value, e.schema, e.time, a.value, e.request_id, e.data,
+            su.value, cl.value, og.value, gr.value, au.value
+     FROM events e JOIN terms s ON s.id = e.stream JOIN terms k ON k.id = e.type JOIN terms a ON a.id = e.actor
+     LEFT JOIN terms su ON su.id = e.subject LEFT JOIN terms cl ON cl.id = e.client LEFT JOIN terms og ON og.id = e.organization
+     LEFT JOIN terms gr ON gr.id = e.grant_id LEFT JOIN terms au ON au.id = e.authorization_id ORDER BY e.position",
+    "SELECT * FROM spans ORDER BY number",
+    "SELECT t.kind, t.value, p.position FROM terms t CROSS JOIN postings p ON p.term = t.id ORDER BY t.kind, t.value, p.position",
+    "SELECT s.value, i.kind, t.value FROM terms s CROSS JOIN inherited i ON i.stream = s.id JOIN terms t ON t.id = i.term
+     ORDER BY s.kind, s.value, i.kind",
+    "SELECT g.opened, s.value FROM grants g JOIN terms s ON s.id = g.stream ORDER BY g.opened",
+    "SELECT t.kind, t.value, o.opened FROM terms t CROSS JOIN grants_of o ON o.term = t.id ORDER BY t.kind, t.value, o.opened",
+    "SELECT * FROM agreements ORDER BY opened, position",
 ];
 
 /// Why the file can't be used.

@@ -105,6 +105,7 @@ fn of_stream(stream: &StreamId) -> References {
         | StreamKind::InitialAccessToken
         | StreamKind::TrustedIssuer
         | StreamKind::TrustedToken
+        | StreamKind::Segment
         | StreamKind::ClientAssertion => none,
     }
 }
@@ -153,6 +154,7 @@ pub(super) fn of(stream: &StreamId, event: Option<&Event>) -> References {
         | Event::IdempotencyKey(_)
         | Event::Policy(_)
         | Event::ResourceServer(_)
+        | Event::Segment(_)
         | Event::TrustedIssuer(_) => own,
     }
 }

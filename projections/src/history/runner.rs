@@ -11,7 +11,7 @@ use super::{
     feed::Feed,
     file::{self, HistoryError},
 };
-use crate::rebuild::is_of;
+use crate::rebuild::{Origin, origin};
 
 /// How many events are one transaction at most.
 const BATCH: usize = 2000;
@@ -65,12 +65,11 @@ impl HistoryRunner {
 async fn open(dir: &Path, store: &dyn EventStore) -> Result<Feed, HistoryError> {
     let unavailable = |error: StoreError| HistoryError::Unavailable(error.to_string());
     let problem = match Feed::open(dir).and_then(|feed| feed.applied().map(|applied| (feed, applied))) {
-        Ok((feed, applied)) => {
-            if is_of(store, applied).await.map_err(unavailable)? {
-                return Ok(feed);
-            }
-            "it is of another log".to_owned()
-        }
+        Ok((feed, applied)) => match origin(store, applied).await.map_err(unavailable)? {
+            Origin::ThisLog => return Ok(feed),
+            Origin::AnotherLog => "it is of another log".to_owned(),
+            Origin::Unknown => Origin::UNKNOWN.to_owned(),
+        },
         Err(HistoryError::Unusable(problem)) => problem,
         Err(error) => return Err(error),
     };

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     live::{Applied, Digest, Hashing},
-    rebuild::is_of,
+    rebuild::{Origin, origin},
 };
 
 /// How many events are one transaction.
@@ -80,8 +80,10 @@ pub async fn verify(dir: &Path, store: &dyn EventStore, scratch: &Path) -> Resul
         Err(HistoryError::Unusable(reason)) => return Ok(Some(Verification::Unusable { reason })),
         Err(error) => return Err(error),
     };
-    if !is_of(store, applied).await.map_err(|error| HistoryError::Unavailable(error.to_string()))? {
-        return Ok(Some(Verification::OfAnotherLog));
+    match origin(store, applied).await.map_err(|error| HistoryError::Unavailable(error.to_string()))? {
+        Origin::ThisLog => {}
+        Origin::AnotherLog => return Ok(Some(Verification::OfAnotherLog)),
+        Origin::Unknown => return Ok(Some(Verification::Unusable { reason: Origin::UNKNOWN.to_owned() })),
     }
     let position = applied.map(|applied| applied.position);
     let expected = match position {
@@ -107,11 +109,12 @@ fn read(path: &Path) -> Result<(Option<Applied>, Digest, u64), HistoryError> {
     Ok((file::applied(&snapshot)?, digest(&snapshot)?, file::unreadable(&snapshot)?))
 }
 
-/// SHA-256 over every row of every table, in the order of their keys.
+/// SHA-256 over every row of every table, with the names themselves for their numbers: which number a name has depends on what
+/// has come and gone.
 fn digest(connection: &Connection) -> Result<Digest, HistoryError> {
     let mut out = Hashing::new(std::io::sink());
-    for (table, key) in CONTENT {
-        let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY {key}"))?;
+    for content in CONTENT {
+        let mut statement = connection.prepare(content)?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

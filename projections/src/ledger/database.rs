@@ -131,6 +131,12 @@ impl Database {
         Ok(transaction.commit()?)
     }
 
+    /// Puts tiles in the place of those that are there.
+    pub(super) fn repair(&mut self, tiles: &[(u8, u64, Vec<Hash>)]) -> Result<(), LedgerError> {
+        let size = self.size()?;
+        self.grow(&Growth { size, tiles: tiles.to_vec() }, None)
+    }
+
     /// Forgets the tree, and nothing that was signed.
     pub(super) fn forget_tree(&mut self) -> Result<(), LedgerError> {
         Ok(self.0.execute_batch("BEGIN IMMEDIATE; DELETE FROM tiles; UPDATE tree SET size = 0; COMMIT;")?)

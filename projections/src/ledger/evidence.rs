@@ -3,17 +3,19 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::{TryStreamExt, stream::BoxStream};
 use grantlog_core::{
+    domain::segment::{Positions, SegmentEvent},
     ledger::{self, Content, Hash, SignedCheckpoint, Tile, VerifierKey, entries_of},
-    store::{Recorded, StoreError},
+    store::{Position, Recorded, StoreError},
 };
 
-use super::{CHECKPOINTS, KEYS, LedgerReader, PAYLOADS, PublishedCheckpoint};
+use super::{CHECKPOINTS, KEYS, LedgerReader, PAYLOADS, PublishedCheckpoint, export::kept, leaves::segment_event};
 
 /// Something can't be looked at. The text says what and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,26 +35,86 @@ pub trait Evidence: Send {
     async fn size(&mut self, signed: u64) -> Result<u64, Unreadable>;
 
     /// The entries of a bundle, which may be fewer than asked for where the log ends. Bundles are asked for in their order.
-    async fn entries(&mut self, tile: Tile) -> Result<Vec<Vec<u8>>, Unreadable>;
+    async fn entries(&mut self, tile: Tile) -> Result<Vec<Shown>, Unreadable>;
 
     /// The hashes of a tile, if it has them; they may be more or fewer than asked for.
     async fn hashes(&mut self, tile: Tile) -> Result<Option<Vec<Hash>>, Unreadable>;
 
     /// Whether the payload that an entry only names is what it names.
     async fn payload_is_sound(&mut self, sha256: &str) -> Result<bool, Unreadable>;
+
+    /// The segments that were sealed since the log was looked at, if it is one that goes on.
+    async fn later_segments(&mut self) -> Result<Vec<Positions>, Unreadable> {
+        Ok(Vec::new())
+    }
+
+    /// Whether the file of a segment is what was sealed. True when it is not here.
+    async fn segment_is_sound(&mut self, _positions: &Positions, _sha256: &str) -> Result<bool, Unreadable> {
+        Ok(true)
+    }
+}
+
+/// What is shown of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Its entry.
+    Entry(Vec<u8>),
+    /// Its entry, which is in a segment, since it was dropped from the log.
+    Sealed(Vec<u8>),
+    /// Nothing: it was dropped from the log, and its segment is not here.
+    Dropped,
+    /// Nothing: whoever is asked does not show it, since it or one beside it was dropped.
+    Withheld,
 }
 
 /// A data directory, beside a live server or without one.
 pub struct DataDirectory {
     reader: LedgerReader,
-    events: BoxStream<'static, Result<std::sync::Arc<Recorded>, StoreError>>,
+    events: BoxStream<'static, Result<Arc<Recorded>, StoreError>>,
+    /// Read, and not shown yet.
+    held: Option<Arc<Recorded>>,
+    /// Which position is shown next.
+    next: u64,
 }
 
 impl DataDirectory {
     /// Looks at the log and the ledger of this reader.
     pub fn new(reader: LedgerReader) -> Self {
         let events = reader.store.read_all(None);
-        Self { reader, events }
+        Self { reader, events, held: None, next: 1 }
+    }
+
+    /// What stands at the next position.
+    async fn show(&mut self) -> Result<Option<Shown>, StoreError> {
+        let Some(event) = (match self.held.take() {
+            Some(event) => Some(event),
+            None => self.events.try_next().await?,
+        }) else {
+            return Ok(None);
+        };
+        let shown = if event.position.0 > self.next {
+            // Its turn comes behind the gap.
+            self.held = Some(event);
+            Shown::Dropped
+        } else {
+            Shown::Entry(ledger::entry(&event).map_err(|error| StoreError::Corrupt(error.to_string()))?)
+        };
+        self.next += 1;
+        Ok(Some(shown))
+    }
+
+    /// Fills in what segments have.
+    async fn unseal(&mut self, first: u64, shown: &mut [Shown]) -> Result<(), Unreadable> {
+        let is_dropped = |shown: &Shown| *shown == Shown::Dropped;
+        let Some(from) = shown.iter().position(is_dropped) else { return Ok(()) };
+        let (from, to) = (first + from as u64, first + shown.len() as u64 - 1);
+        for (position, entry) in self.reader.sealed(Position(from), Position(to)).await.map_err(unreadable)? {
+            let place = usize::try_from(position - first).unwrap_or(usize::MAX);
+            if let Some(slot @ Shown::Dropped) = shown.get_mut(place) {
+                *slot = Shown::Sealed(entry);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -76,21 +138,23 @@ impl Evidence for DataDirectory {
         Ok(head.map_or(0, |head| head.0))
     }
 
-    async fn entries(&mut self, tile: Tile) -> Result<Vec<Vec<u8>>, Unreadable> {
-        let mut entries = Vec::with_capacity(tile.width.into());
-        while entries.len() < tile.width.into() {
-            match self.events.try_next().await {
-                Ok(Some(event)) => entries.push(ledger::entry(&event).map_err(unreadable)?),
+    async fn entries(&mut self, tile: Tile) -> Result<Vec<Shown>, Unreadable> {
+        let first = self.next;
+        let mut shown = Vec::with_capacity(tile.width.into());
+        while shown.len() < tile.width.into() {
+            match self.show().await {
+                Ok(Some(next)) => shown.push(next),
                 Ok(None) => break,
                 // What comes before the one that can't be read is looked at first; then it is met again.
-                Err(error) if entries.is_empty() => return Err(unreadable(error)),
+                Err(error) if shown.is_empty() => return Err(unreadable(error)),
                 Err(error) => {
                     self.events = Box::pin(futures::stream::iter([Err(error)]));
                     break;
                 }
             }
         }
-        Ok(entries)
+        self.unseal(first, &mut shown).await?;
+        Ok(shown)
     }
 
     async fn hashes(&mut self, tile: Tile) -> Result<Option<Vec<Hash>>, Unreadable> {
@@ -101,6 +165,24 @@ impl Evidence for DataDirectory {
     /// The entry was made from it.
     async fn payload_is_sound(&mut self, _: &str) -> Result<bool, Unreadable> {
         Ok(true)
+    }
+
+    async fn later_segments(&mut self) -> Result<Vec<Positions>, Unreadable> {
+        let mut later = self.reader.store.read_all(self.next.checked_sub(1).map(Position));
+        let mut sealed = Vec::new();
+        while let Some(event) = later.try_next().await.map_err(unreadable)? {
+            if let Some(SegmentEvent::Sealed { positions, .. }) = segment_event(&event) {
+                sealed.push(positions);
+            }
+        }
+        Ok(sealed)
+    }
+
+    async fn segment_is_sound(&mut self, positions: &Positions, sha256: &str) -> Result<bool, Unreadable> {
+        let Some(segments) = self.reader.segments() else { return Ok(true) };
+        let positions = positions.clone();
+        let found = tokio::task::spawn_blocking(move || segments.sha256(&positions)).await.map_err(unreadable)?;
+        Ok(found.map_err(unreadable)?.is_none_or(|found| found == sha256))
     }
 }
 
@@ -162,9 +244,17 @@ impl Evidence for Export {
         Ok(signed)
     }
 
-    async fn entries(&mut self, tile: Tile) -> Result<Vec<Vec<u8>>, Unreadable> {
-        let Some(bytes) = self.read(&tile.to_string())? else { return Ok(Vec::new()) };
-        entries_of(&bytes).ok_or_else(|| Unreadable(format!("{tile} is no bundle of entries")))
+    async fn entries(&mut self, tile: Tile) -> Result<Vec<Shown>, Unreadable> {
+        let whole = self.read(&tile.to_string())?;
+        let (name, bytes) = match whole {
+            Some(bytes) => (tile.to_string(), bytes),
+            None => match self.read(&kept(tile))? {
+                Some(bytes) => (kept(tile), bytes),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let entries = entries_of(&bytes).ok_or_else(|| Unreadable(format!("{name} is no bundle of entries")))?;
+        Ok(entries.into_iter().map(|entry| if entry.is_empty() { Shown::Dropped } else { Shown::Entry(entry) }).collect())
     }
 
     async fn hashes(&mut self, tile: Tile) -> Result<Option<Vec<Hash>>, Unreadable> {

@@ -9,11 +9,15 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::TryStreamExt;
-use grantlog_core::ledger::{self, Content, Hash, Tile, bundle};
+use grantlog_core::{
+    ledger::{self, Content, Hash, Tile, bundle, position_of},
+    store::Position,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     database::KeptCheckpoint,
+    evidence::{DataDirectory, Evidence, Shown},
     reader::{LedgerError, LedgerReader},
 };
 
@@ -49,28 +53,16 @@ pub async fn export(reader: &LedgerReader, directory: &Path, mut progress: impl 
     let checkpoints = reader.checkpoints(0, usize::MAX).await?;
     let newest = checkpoints.last().ok_or_else(|| LedgerError::Unavailable("no checkpoint was signed yet".into()))?;
     let out = Out::new(directory)?;
-    let mut events = reader.store.read_all(None);
+    let mut events = DataDirectory::new(reader.clone());
     for tile in Tile::all_of(newest.size) {
-        let bytes = match tile.content {
-            Content::Entries => {
-                let mut entries = Vec::with_capacity(tile.width.into());
-                while entries.len() < tile.width.into() {
-                    let missing = || LedgerError::Corrupt(format!("the log ends before position {}", newest.size));
-                    let event = events.try_next().await?.ok_or_else(missing)?;
-                    let entry = ledger::entry(&event)?;
-                    if entry.len() < event.event.data.len() {
-                        out.payload(event.event.data.as_bytes())?;
-                    }
-                    entries.push(entry);
-                }
-                bundle(&entries)
-            }
+        let (name, bytes) = match tile.content {
+            Content::Entries => entries(reader, &mut events, tile, &out).await?,
             Content::Hashes(_) => {
                 let bytes = reader.tile(tile).await?;
-                bytes.ok_or_else(|| LedgerError::Corrupt(format!("{tile} is missing")))?
+                (tile.to_string(), bytes.ok_or_else(|| LedgerError::Corrupt(format!("{tile} is missing")))?)
             }
         };
-        out.write(&tile.to_string(), &bytes)?;
+        out.write(&name, &bytes)?;
         if tile.content == Content::Entries {
             progress((tile.index * ledger::WIDTH).saturating_add(tile.width.into()), newest.size);
         }
@@ -88,6 +80,42 @@ pub async fn export(reader: &LedgerReader, directory: &Path, mut progress: impl 
     // Last, so that a directory that has it is complete.
     out.write("checkpoint", newest.note.as_bytes())?;
     Ok(newest.size)
+}
+
+/// A bundle, and how it is called: by another name when not all of its entries are there.
+async fn entries(reader: &LedgerReader, events: &mut DataDirectory, tile: Tile, out: &Out) -> Result<(String, Vec<u8>), LedgerError> {
+    let shown = events.entries(tile).await.map_err(|error| LedgerError::Corrupt(error.to_string()))?;
+    let first = position_of(tile.index * ledger::WIDTH).0;
+    if shown.len() < tile.width.into() {
+        return Err(LedgerError::Corrupt(format!("the log ends before position {}", first + u64::from(tile.width) - 1)));
+    }
+    let mut entries = Vec::with_capacity(shown.len());
+    for (shown, position) in shown.into_iter().zip(first..) {
+        entries.push(match shown {
+            Shown::Entry(entry) => {
+                if ledger::head(&entry).is_ok_and(|head| head.data_sha256.is_some()) {
+                    out.payload(&payload(reader, position).await?)?;
+                }
+                entry
+            }
+            Shown::Sealed(entry) => reader.hashed(position, entry).await?,
+            Shown::Dropped | Shown::Withheld => Vec::new(),
+        });
+    }
+    let is_whole = entries.iter().all(|entry| !entry.is_empty());
+    Ok((if is_whole { tile.to_string() } else { kept(tile) }, bundle(&entries)))
+}
+
+/// Where an export has a bundle of which some entries are not here. In it these have no bytes.
+pub(super) fn kept(tile: Tile) -> String {
+    tile.to_string().replacen("tile/entries/", "kept/", 1)
+}
+
+async fn payload(reader: &LedgerReader, position: u64) -> Result<Vec<u8>, LedgerError> {
+    let event = reader.store.read_all(position.checked_sub(1).map(Position)).try_next().await?;
+    let event = event.filter(|event| event.position.0 == position);
+    let event = event.ok_or_else(|| LedgerError::Corrupt(format!("the event at position {position} is missing")))?;
+    Ok(event.event.data.clone().into_bytes())
 }
 
 struct Out(PathBuf);

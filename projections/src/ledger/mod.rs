@@ -8,6 +8,7 @@ mod anchor;
 mod database;
 mod evidence;
 mod export;
+mod leaves;
 mod reader;
 mod replay;
 mod runner;
@@ -18,7 +19,7 @@ mod tests;
 
 pub use anchor::{Anchors, Witness, keep_anchored};
 pub use database::KeptCheckpoint;
-pub use evidence::{DataDirectory, Evidence, Export, Unreadable};
+pub use evidence::{DataDirectory, Evidence, Export, Shown, Unreadable};
 pub use export::{CHECKPOINTS, KEYS, PAYLOADS, PublishedCheckpoint, export};
 pub use reader::{LedgerError, LedgerReader, ProofRefusal};
 pub use replay::replay;

@@ -6,13 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use grantlog_core::{
     ledger::{
         self, ConsistencyProof, Content, EntryTooLong, Hash, InclusionProof, SignedCheckpoint, Tile, VerifierKey, WIDTH, bundle,
         position_of,
     },
-    store::{EventStore, Position, StoreError},
+    store::{EventStore, Position, Segments, StoreError},
 };
 
 use super::database::{Database, KeptCheckpoint, StoredTiles};
@@ -26,6 +26,9 @@ pub enum LedgerError {
     /// What was read is not what was written.
     #[error("the ledger is corrupt: {0}")]
     Corrupt(String),
+    /// An event was dropped from the log, and its segment is not here. It can't be shown, only that it was there.
+    #[error("the event at position {} was dropped, and its segment is not here", .0.0)]
+    Dropped(Position),
     /// The log and what was signed about it don't fit. Nothing is signed until somebody has looked at it.
     #[error("the ledger does not sign: {0}")]
     Refused(String),
@@ -86,6 +89,7 @@ pub enum ProofRefusal {
 pub struct LedgerReader {
     database: Arc<Mutex<Database>>,
     pub(super) store: Arc<dyn EventStore>,
+    segments: Option<Segments>,
 }
 
 impl LedgerReader {
@@ -95,7 +99,12 @@ impl LedgerReader {
     }
 
     pub(super) fn new(database: Database, store: Arc<dyn EventStore>) -> Self {
-        Self { database: Arc::new(Mutex::new(database)), store }
+        Self { database: Arc::new(Mutex::new(database)), store, segments: None }
+    }
+
+    /// The same, with a folder where the entries of dropped events may be.
+    pub fn with_segments(self, segments: Segments) -> Self {
+        Self { segments: Some(segments), ..self }
     }
 
     /// Does something with the file, on a thread that may block.
@@ -139,7 +148,12 @@ impl LedgerReader {
                 hashes.truncate(tile.width.into());
                 Ok(Some(Hash::join(&hashes)))
             }
-            Content::Entries => Ok(Some(bundle(&self.entries(tile.index * WIDTH, tile.width.into()).await?))),
+            Content::Entries => {
+                let first = tile.index * WIDTH;
+                let entries = self.entries(first, tile.width.into()).await?;
+                let shown = entries.into_iter().zip(first..).map(|(entry, index)| entry.ok_or(LedgerError::Dropped(position_of(index))));
+                Ok(Some(bundle(&shown.collect::<Result<Vec<_>, _>>()?)))
+            }
         }
     }
 
@@ -148,18 +162,62 @@ impl LedgerReader {
         self.with_database(move |database| database.tile(level, index)).await
     }
 
-    /// So many entries from this index on.
-    async fn entries(&self, from: u64, count: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
-        let mut events = self.store.read_all(from.checked_sub(1).map(position_of)).take(count);
-        let mut entries = Vec::with_capacity(count);
+    /// So many entries from this index on; None for an event that was dropped and whose segment is not here.
+    async fn entries(&self, from: u64, count: usize) -> Result<Vec<Option<Vec<u8>>>, LedgerError> {
+        let mut entries = vec![None; count];
+        let mut events = self.store.read_all(from.checked_sub(1).map(position_of));
+        let end = position_of(from + count as u64);
+        let mut is_there = false;
         while let Some(event) = events.try_next().await? {
-            entries.push(ledger::entry(&event)?);
+            is_there |= event.position.0 + 1 >= end.0;
+            let place = event.position.0.checked_sub(position_of(from).0).and_then(|place| usize::try_from(place).ok());
+            let Some(slot) = place.and_then(|place| entries.get_mut(place)) else { break };
+            *slot = Some(ledger::entry(&event)?);
+            if is_there {
+                break;
+            }
         }
-        if entries.len() == count {
-            Ok(entries)
-        } else {
-            Err(LedgerError::Corrupt(format!("the log ends before position {}", from + count as u64)))
+        if !is_there {
+            return Err(LedgerError::Corrupt(format!("the log ends before position {}", end.0 - 1)));
         }
+        if entries.contains(&None) {
+            let sealed = self.sealed(position_of(from), Position(end.0 - 1)).await?;
+            for (position, entry) in sealed {
+                let place = usize::try_from(position - position_of(from).0).unwrap_or(usize::MAX);
+                if let Some(slot @ None) = entries.get_mut(place) {
+                    *slot = Some(self.hashed(position, entry).await?);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The entry from a segment, if it is what was hashed when it was in the log.
+    pub(super) async fn hashed(&self, position: u64, entry: Vec<u8>) -> Result<Vec<u8>, LedgerError> {
+        let leaf = self.leaf(position - 1).await?;
+        if leaf == Some(ledger::leaf_hash(&entry)) {
+            return Ok(entry);
+        }
+        Err(LedgerError::Corrupt(format!("the segment has another event than the log had at position {position}")))
+    }
+
+    /// The entries that segments have of these positions. They may be anything.
+    pub(super) async fn sealed(&self, first: Position, last: Position) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
+        let Some(segments) = self.segments.clone() else { return Ok(Vec::new()) };
+        let read = tokio::task::spawn_blocking(move || segments.entries(first.0, last.0)).await;
+        let read = read.map_err(|error| LedgerError::Unavailable(error.to_string()))?;
+        read.map_err(|error| LedgerError::Unavailable(error.to_string()))
+    }
+
+    /// The folder where segments may be.
+    pub(super) fn segments(&self) -> Option<Segments> {
+        self.segments.clone()
+    }
+
+    /// The hash of a leaf, if the tree has it.
+    pub(super) async fn leaf(&self, index: u64) -> Result<Option<Hash>, LedgerError> {
+        let hashes = self.hashes(0, index / WIDTH).await?;
+        Ok(hashes.get(usize::try_from(index % WIDTH).unwrap_or(usize::MAX)).copied())
     }
 
     /// Shows that the event at this position is in the tree of the checkpoint of this size; of the newest one, if none is named.
@@ -172,7 +230,7 @@ impl LedgerReader {
         let covered = position.0.checked_sub(1).filter(|index| *index < size);
         let index = covered.ok_or(ProofRefusal::NotCovered { position, size })?;
         let entries = self.entries(index, 1).await?;
-        let entry = entries.first().ok_or_else(|| LedgerError::Corrupt(format!("position {} is missing", position.0)))?;
+        let entry = entries.first().and_then(Option::as_ref).ok_or(LedgerError::Dropped(position))?;
         let hashes = self.with_database(move |database| ledger::inclusion(index, size, &mut StoredTiles::new(database))).await?;
         Ok(InclusionProof::new(index, entry, hashes, &read(checkpoint)?))
     }

@@ -8,7 +8,7 @@ use grantlog_core::{
     store::{EventStore, ExpectedRevision, Position, Recorded, Revision},
 };
 
-use super::{Evidence, Export, Unreadable};
+use super::{Evidence, Export, Shown, Unreadable};
 
 /// Appends the events of an export to an empty log, where they get the positions that they had. Returns how many they are. It
 /// does not find out whether they are the ones that were signed.
@@ -42,9 +42,12 @@ async fn events(export: &mut Export, leaves: Range<u64>) -> Result<Vec<Recorded>
     if entries.len() != usize::from(width) {
         return Err(Unreadable(format!("position {}: it is missing", leaves.start.saturating_add(entries.len() as u64 + 1))));
     }
-    let read = |(entry, leaf): (&Vec<u8>, u64)| {
+    let read = |(shown, leaf): (&Shown, u64)| {
         let position = position_of(leaf);
         let told = |error: &dyn std::fmt::Display| Unreadable(format!("position {}: {error}", position.0));
+        let (Shown::Entry(entry) | Shown::Sealed(entry)) = shown else {
+            return Err(told(&"it was dropped from the log, and its segment was not there when it was exported"));
+        };
         let payload = match head(entry).map_err(|error| told(&error))?.data_sha256 {
             Some(sha256) => export.payload(&sha256)?.and_then(|payload| String::from_utf8(payload).ok()),
             None => None,

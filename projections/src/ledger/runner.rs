@@ -15,11 +15,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use grantlog_core::{
-    app::clock::Clock,
+    app::{clock::Clock, retention::SignedLedger},
+    domain::segment::CoveringCheckpoint,
     ledger::{self, Checkpoint, Edge, Hash, NoteSigner, VerifierKey, WIDTH, entry, leaf_hash, position_of},
-    store::{EventStore, Position, Recorded, StoreError},
+    store::{EventStore, Position, Recorded, Segments, StoreError},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -30,6 +32,7 @@ use tokio::{
 use super::{
     database::{Database, Growth, KeptCheckpoint, StoredTiles},
     export::PublishedCheckpoint,
+    leaves::{Leaves, Nothing},
     reader::{LedgerError, LedgerReader},
 };
 
@@ -45,6 +48,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct LedgerOptions {
     /// Its file; None: it is gone with the process.
     pub file: Option<PathBuf>,
+    /// Where the entries of dropped events may be.
+    pub segments: Option<Segments>,
     /// How often a tree that has grown is signed; None: only on request.
     pub checkpoint_every: Option<Duration>,
     /// A file that every checkpoint is appended to.
@@ -135,6 +140,34 @@ impl Ledger {
     }
 }
 
+#[async_trait]
+impl SignedLedger for Ledger {
+    async fn sign(&self) -> Result<CoveringCheckpoint, String> {
+        let signed = Ledger::sign(self).await.map_err(|error| error.to_string())?;
+        Ok(CoveringCheckpoint { size: signed.size, root: signed.root.to_string() })
+    }
+
+    async fn first_other(&self, leaves: Vec<(u64, Hash)>) -> Result<Option<u64>, String> {
+        let signed = self.published().map_or(0, |newest| newest.size);
+        let first_other = move |database: &mut Database| {
+            let (mut place, mut tile) = (None, Vec::new());
+            for (position, leaf) in leaves {
+                let index = position.saturating_sub(1);
+                if place != Some(index / WIDTH) {
+                    place = Some(index / WIDTH);
+                    tile = database.tile(0, index / WIDTH)?;
+                }
+                let hashed = usize::try_from(index % WIDTH).ok().and_then(|place| tile.get(place));
+                if position > signed || hashed != Some(&leaf) {
+                    return Ok::<_, LedgerError>(Some(position));
+                }
+            }
+            Ok(None)
+        };
+        self.with_database(first_other).await.map_err(|error| error.to_string())
+    }
+}
+
 /// The task that keeps the ledger. Dropping it ends it as well.
 #[derive(Debug)]
 pub struct LedgerRunner {
@@ -146,7 +179,7 @@ pub struct LedgerRunner {
 impl LedgerRunner {
     /// Opens the ledger and follows the log from where it was. The tree catches up beside everything else.
     pub async fn start(store: Arc<dyn EventStore>, options: LedgerOptions) -> Result<Self, LedgerError> {
-        let LedgerOptions { file, checkpoint_every, checkpoint_file, signer, earlier_keys, clock } = options;
+        let LedgerOptions { file, segments, checkpoint_every, checkpoint_file, signer, earlier_keys, clock } = options;
         let database = match &file {
             Some(file) => Database::open(file)?,
             None => Database::in_memory()?,
@@ -156,6 +189,7 @@ impl LedgerRunner {
         }
         let newest = database.newest()?;
         let reader = LedgerReader::new(database, store.clone());
+        let reader = segments.into_iter().fold(reader, LedgerReader::with_segments);
         let (requests, asked) = mpsc::channel(REQUESTS);
         let published = watch::Sender::new(newest);
         let ledger = Arc::new(Ledger {
@@ -227,38 +261,69 @@ async fn resume(reader: &LedgerReader) -> Result<Result<Edge, String>, LedgerErr
         Err(error) => return Err(error),
     };
     tracing::warn!(trouble, "the ledger's tree does not serve; the log is read from its beginning");
-    if let Err(reason) = fits_what_was_signed(reader).await? {
-        return Ok(Err(reason));
+    match fits_what_was_signed(reader).await? {
+        Ok(Past { is_whole: true, .. }) => reader.with_database(Database::forget_tree).await.map(|()| Ok(Edge::default())),
+        // The tree is all that is left of some events: it is not forgotten, but made again over what it was.
+        Ok(Past { size, is_whole: false }) => regrow(reader, size).await.map(Ok),
+        Err(reason) => Ok(Err(reason)),
     }
-    reader.with_database(Database::forget_tree).await?;
-    Ok(Ok(Edge::default()))
 }
 
-/// Compares the log with every checkpoint.
-async fn fits_what_was_signed(reader: &LedgerReader) -> Result<Result<(), String>, LedgerError> {
+/// The part of the log that was signed.
+struct Past {
+    size: u64,
+    /// Whether the log still has all of it.
+    is_whole: bool,
+}
+
+/// Compares the log with every checkpoint. The hashes of dropped events are believed as far as they lead to what was signed.
+async fn fits_what_was_signed(reader: &LedgerReader) -> Result<Result<Past, String>, LedgerError> {
     let mut edge = Edge::default();
-    let mut events = reader.store.read_all(None);
+    let mut leaves = Leaves::of(reader);
     for signed in reader.checkpoints(0, usize::MAX).await? {
         while edge.size() < signed.size {
-            let Some(event) = events.try_next().await? else {
-                return Ok(Err(format!("the log has {} events, and a checkpoint was signed for {}", edge.size(), signed.size)));
-            };
-            if let Err(hole) = follows(&edge, &event) {
-                return Ok(Err(hole));
+            match leaves.next().await? {
+                Ok(leaf) => drop(edge.push(leaf)),
+                Err(Nothing::More) => {
+                    return Ok(Err(format!("the log has {} events, and a checkpoint was signed for {}", edge.size(), signed.size)));
+                }
+                Err(Nothing::Here(why)) => return Ok(Err(why)),
             }
-            edge.push(leaf_hash(&entry(&event)?));
         }
         if edge.root() != signed.root {
             return Ok(Err(format!("the log is not the one that the checkpoint of size {} was signed for", signed.size)));
         }
     }
-    Ok(Ok(()))
+    let is_whole = leaves.is_whole();
+    Ok(leaves.unexplained().map_or(Ok(Past { size: edge.size(), is_whole }), |position| Err(missing(position))))
+}
+
+/// Makes the tree again up to a size, from leaves that lead to what was signed. What is there is replaced by the same or
+/// by what is right, so that nothing is lost by a crash.
+async fn regrow(reader: &LedgerReader, size: u64) -> Result<Edge, LedgerError> {
+    let (mut edge, mut leaves, mut full) = (Edge::default(), Leaves::of(reader), Vec::new());
+    while edge.size() < size {
+        let leaf = leaves.next().await?.map_err(|_| LedgerError::Unavailable("the log changes".into()))?;
+        full.extend(edge.push(leaf).into_iter().map(|tile| (tile.level, tile.index, tile.hashes)));
+        if edge.size().is_multiple_of(UNWRITTEN) {
+            let tiles = std::mem::take(&mut full);
+            reader.with_database(move |database| database.repair(&tiles)).await?;
+        }
+    }
+    full.extend(edge.partials().map(|(level, index, hashes)| (level, index, hashes.to_vec())));
+    let growth = Growth { size, tiles: full };
+    reader.with_database(move |database| database.grow(&growth, None)).await?;
+    Ok(edge)
+}
+
+fn missing(position: u64) -> String {
+    format!("the event at position {position} is missing")
 }
 
 /// Whether the event is the next one of the tree.
 fn follows(edge: &Edge, event: &Recorded) -> Result<(), String> {
     let next = position_of(edge.size());
-    if event.position == next { Ok(()) } else { Err(format!("the event at position {} is missing", next.0)) }
+    if event.position == next { Ok(()) } else { Err(missing(next.0)) }
 }
 
 /// Whether the log has the event that the last leaf is of.
@@ -311,7 +376,7 @@ impl Grower {
                     self.fail_waiting(&LedgerError::Refused(reason.clone()));
                     break refuse_all(&reason, &mut requests, &mut stopped).await;
                 }
-                error @ (LedgerError::Unavailable(_) | LedgerError::Corrupt(_)) => {
+                error @ (LedgerError::Unavailable(_) | LedgerError::Corrupt(_) | LedgerError::Dropped(_)) => {
                     tracing::error!(%error, size = self.edge.size(), "the ledger can't follow the log; trying again");
                     self.fail_waiting(&error);
                     time::sleep(PAUSE).await;
@@ -388,7 +453,7 @@ impl Grower {
             drop(waiting.answer.send(signed.clone()));
         }
         match signed {
-            Err(error @ (LedgerError::Unavailable(_) | LedgerError::Corrupt(_))) => Err(error),
+            Err(error @ (LedgerError::Unavailable(_) | LedgerError::Corrupt(_) | LedgerError::Dropped(_))) => Err(error),
             // There was nothing to sign.
             Ok(_) | Err(LedgerError::Refused(_)) => Ok(()),
         }

@@ -3,10 +3,14 @@ use std::{fs, path::Path, sync::Arc};
 use futures::TryStreamExt;
 use grantlog_core::{
     app::clock::Clock,
-    domain::{StreamId, StreamKind, Timestamp, client::ClientEvent},
+    domain::{
+        StreamId, StreamKind, Timestamp,
+        client::ClientEvent,
+        segment::{self, CoveringCheckpoint, Positions, SegmentEvent},
+    },
     jose::SigningKey,
     ledger::{NoteSigner, SignedCheckpoint, Tile, VerifierKey, entries_of},
-    store::{EventStore, MemoryStore, NewEvent, Position, Recorded, Revision, SqliteStore},
+    store::{EventStore, MemoryStore, NewEvent, Position, Recorded, Revision, Segments, SqliteStore},
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -62,6 +66,7 @@ pub(super) fn events(count: u64) -> Vec<Arc<Recorded>> {
 pub(super) fn options(file: Option<&Path>) -> LedgerOptions {
     LedgerOptions {
         file: file.map(Path::to_owned),
+        segments: None,
         checkpoint_every: None,
         checkpoint_file: None,
         signer: signer(1),
@@ -548,4 +553,95 @@ async fn an_export_becomes_the_log_that_it_was_made_of() {
 
 fn bundle_offset(bundle: &[u8], entry: usize) -> usize {
     entries_of(bundle).unwrap()[..entry].iter().map(|entry| entry.len() + 2).sum()
+}
+
+/// A log of 300 events of which these are not there any more; the 200th says so. Its ledger was kept while they were.
+async fn thinned(dropped: std::ops::RangeInclusive<u64>) -> (TempDir, std::path::PathBuf, Vec<Arc<Recorded>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(LEDGER_FILE);
+    let positions = Positions::of(dropped.clone()).unwrap();
+    let segments = Segments::of(folder.path());
+    let entries = dropped.clone().map(|position| Ok(grantlog_core::ledger::entry(&event(position)).unwrap()));
+    let written = segments.draft(&positions, entries).unwrap();
+    segments.finish(&positions).unwrap();
+    let checkpoint = CoveringCheckpoint { size: 199, root: String::new() };
+    let (last, events_in) = (positions.last(), positions.count());
+    let stream = segment::stream_of(positions.first());
+    let sealed = SegmentEvent::Sealed {
+        positions,
+        last,
+        events: events_in,
+        bytes: written.bytes,
+        sha256: written.sha256,
+        before: START,
+        checkpoint,
+    };
+    let encoded = grantlog_core::domain::Event::from(sealed).encode();
+    let mut all = events(300);
+    let mut sealing = Recorded::clone(&event_with(200, &encoded.data));
+    sealing.stream = stream;
+    sealing.event.kind = encoded.kind;
+    all[199] = Arc::new(sealing);
+    let runner = start(&Log::with(&all), &file).await;
+    runner.ledger().sign().await.unwrap();
+    runner.shutdown().await;
+    all.retain(|event| !dropped.contains(&event.position.0));
+    (folder, file, all)
+}
+
+async fn check_with_segments(folder: &TempDir, file: &Path, events: &[Arc<Recorded>]) -> Result<Verified, String> {
+    let reader = LedgerReader::open_read_only(file, Log::with(events).store()).unwrap().with_segments(Segments::of(folder.path()));
+    verify(&mut DataDirectory::new(reader), &Trust { keys: vec![key()], ..Trust::default() }, |_, _| {})
+        .await
+        .map_err(|flaw| flaw.to_string())
+}
+
+#[tokio::test]
+async fn only_issuance_facts_may_be_dropped() {
+    let (folder, file, log) = thinned(5..=7).await;
+    let found = check_with_segments(&folder, &file, &log).await.unwrap_err();
+    assert_eq!(found, "position 5: it was dropped, and is no issuance fact");
+    // What they were can't be told without the segment, only that the log says that they were dropped.
+    let verified = check(&file, &log).await.unwrap();
+    assert_eq!((verified.events, verified.dropped, verified.unseen), (300, 3, 3));
+}
+
+#[tokio::test]
+async fn an_event_that_is_gone_must_be_named_and_its_hash_must_be_the_one_that_was_signed() {
+    let (_folder, file, mut log) = thinned(5..=7).await;
+    let verified = check(&file, &log).await.unwrap();
+    assert_eq!(verified.dropped, 3);
+    let consent = log.remove(100);
+    let found = check(&file, &log).await.unwrap_err();
+    assert_eq!(found, format!("position {}: it is missing, and no sealed segment names it", consent.position.0));
+    log.insert(100, consent);
+    let mut database = Database::open(&file).unwrap();
+    let mut hashes = database.tile(0, 0).unwrap();
+    hashes[5].0[0] ^= 1;
+    database.repair(&[(0, 0, hashes)]).unwrap();
+    let found = check(&file, &log).await.unwrap_err();
+    assert!(found.contains("the log is not the one that the checkpoint of size 300 was signed for"), "{found}");
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_not_passed_over_when_the_tree_is_made_again() {
+    let (folder, file, log) = thinned(250..=299).await;
+    // The tree goes on from its file, and is made again when that is damaged: the segment tells what was there.
+    for damage in ["UPDATE tiles SET hashes = zeroblob(length(hashes))", "DELETE FROM tiles", "UPDATE tree SET size = 3"] {
+        edit(&file, damage);
+        let options = LedgerOptions { segments: Some(Segments::of(folder.path())), ..options(Some(&file)) };
+        let runner = LedgerRunner::start(Log::with(&log).store(), options).await.unwrap();
+        assert_eq!(runner.ledger().refusal(), None, "{damage}");
+        assert_eq!(runner.ledger().sign().await.unwrap().size, 300);
+        runner.shutdown().await;
+        assert_eq!(check(&file, &log).await.unwrap().dropped, 50, "{damage}");
+    }
+    // Without it the hashes of the tree do, as long as they are there.
+    edit(&file, "UPDATE tree SET size = 3");
+    start(&Log::with(&log), &file).await.shutdown().await;
+    assert_eq!(check(&file, &log).await.unwrap().dropped, 50);
+    edit(&file, "DELETE FROM tiles");
+    let runner = start(&Log::with(&log), &file).await;
+    let refusal = runner.ledger().refusal().unwrap();
+    assert!(refusal.starts_with("the event at position 250 is missing; if it was dropped"), "{refusal}");
 }

@@ -6,20 +6,33 @@
 use std::fmt;
 
 use grantlog_core::{
-    domain::Timestamp,
+    domain::{
+        Timestamp,
+        catalog::reference::is_issuance,
+        segment::{Gaps, Positions},
+    },
     ledger::{
         Checkpoint, Content, Edge, Hash, SignedCheckpoint, Tile, VerifierKey, WIDTH, WitnessKey, cosigned_at, head, leaf_hash, position_of,
     },
     store::Position,
 };
+use serde::Deserialize;
 
-use super::{Evidence, Unreadable};
+use super::{Evidence, Shown, Unreadable};
+
+/// The event by which a segment says what it holds.
+const SEALED: &str = "segment.sealed";
 
 /// What was found when everything fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// How many events were hashed.
+    /// How many events there are or were.
     pub events: u64,
+    /// How many of them were dropped from the log. A sealed segment names each.
+    pub dropped: u64,
+    /// How many were not shown, so that nothing was hashed: that they were there is proven by the hashes of their leaves, which
+    /// lead to what was signed.
+    pub unseen: u64,
     /// How many checkpoints agree with them.
     pub checkpoints: u64,
     /// The newest of those.
@@ -104,7 +117,16 @@ pub async fn verify(evidence: &mut dyn Evidence, trust: &Trust, mut progress: im
     let cosigned = witnesses.iter().map(|witness| newest_cosigned(notes.iter().chain(pinned), witness)).collect::<Result<_, _>>()?;
     let greatest = signed.last().map_or(0, |checkpoint| checkpoint.size);
     let total = evidence.size(greatest).await?;
-    let mut check = Check { evidence, signed, next: 0, edge: Edge::default(), stored: None };
+    let mut check = Check {
+        evidence,
+        signed,
+        next: 0,
+        edge: Edge::default(),
+        stored: None,
+        gaps: Gaps::default(),
+        unseen: Gaps::default(),
+        segments: Vec::new(),
+    };
     while check.edge.size() < total {
         if !check.bundle(total).await? {
             break;
@@ -150,6 +172,12 @@ struct Check<'a> {
     edge: Edge,
     /// The tree of the stored hashes, from the first event on that differs from its own.
     stored: Option<Stored>,
+    /// What was dropped from the log, and what explains that.
+    gaps: Gaps,
+    /// What was not shown.
+    unseen: Gaps,
+    /// The segments that were sealed.
+    segments: Vec<(Positions, String)>,
 }
 
 struct Stored {
@@ -172,8 +200,21 @@ impl Check<'_> {
         entries.truncate(width.into());
         let is_empty = entries.is_empty();
         let count = entries.len();
-        for (entry, stored) in entries.iter().zip(hashes.iter().copied().map(Some).chain(std::iter::repeat(None))) {
-            self.entry(entry, stored).await?;
+        for (shown, stored) in entries.into_iter().zip(hashes.iter().copied().map(Some).chain(std::iter::repeat(None))) {
+            let position = position_of(self.edge.size());
+            if matches!(shown, Shown::Sealed(_) | Shown::Dropped) {
+                self.gaps.miss(position.0, position.0);
+            }
+            match shown {
+                Shown::Entry(entry) => self.entry(&entry, stored).await?,
+                Shown::Sealed(entry) => {
+                    if head(&entry).is_ok_and(|told| !is_issuance(&told.kind)) {
+                        return Err(Flaw::at(position, "it was dropped, and is no issuance fact"));
+                    }
+                    self.entry(&entry, stored).await?;
+                }
+                Shown::Dropped | Shown::Withheld => self.unseen(stored).await?,
+            }
         }
         if !is_whole && !is_empty {
             // Why it ends here: there is nothing more, or the next one can't be read.
@@ -188,7 +229,15 @@ impl Check<'_> {
         let position = position_of(self.edge.size());
         let told = head(entry).map_err(|error| Flaw::at(position, error.to_string()))?;
         if told.position != position.0 {
-            return Err(Flaw::at(position, format!("in its place there is the event of position {}", told.position)));
+            let place = format!("in its place there is the event of position {}", told.position);
+            return Err(if self.gaps.is_missing(told.position) {
+                Flaw::at(Position(told.position), format!("it stands in another place, behind it; and at position {}: {place}", position.0))
+            } else {
+                Flaw::at(position, place)
+            });
+        }
+        if told.kind == SEALED {
+            self.note_segment(entry).map_err(|error| Flaw::at(position, error))?;
         }
         if let Some(payload) = &told.data_sha256
             && !self.evidence.payload_is_sound(payload).await?
@@ -199,6 +248,39 @@ impl Check<'_> {
         if let Some(tile) = stored.filter(|tile| *tile != leaf && self.stored.is_none()) {
             self.stored = Some(Stored { edge: self.edge.clone(), differs_at: position, event: leaf, tile });
         }
+        self.push(leaf, stored).await
+    }
+
+    /// An event that nobody shows: its hash has to do, and to lead to what was signed.
+    async fn unseen(&mut self, stored: Option<Hash>) -> Result<(), Flaw> {
+        let position = position_of(self.edge.size());
+        let leaf = stored.ok_or_else(|| Flaw::at(position, "it is not there, and neither is the hash of its leaf"))?;
+        self.unseen.miss(position.0, position.0);
+        self.push(leaf, stored).await
+    }
+
+    /// Takes note of what a segment says that it holds.
+    fn note_segment(&mut self, entry: &[u8]) -> Result<(), String> {
+        #[derive(Deserialize)]
+        struct Entry {
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            #[serde(flatten)]
+            positions: Positions,
+            sha256: String,
+        }
+        let Entry { data: Data { positions, sha256 } } = serde_json::from_slice(entry).map_err(|error| error.to_string())?;
+        if !positions.is_sound() {
+            return Err("it does not say which events are in the segment".to_owned());
+        }
+        self.gaps.explain(&positions);
+        self.segments.push((positions, sha256));
+        Ok(())
+    }
+
+    async fn push(&mut self, leaf: Hash, stored: Option<Hash>) -> Result<(), Flaw> {
         if let Some(other) = &mut self.stored {
             other.edge.push(stored.unwrap_or(leaf));
         }
@@ -265,6 +347,30 @@ impl Check<'_> {
         }
     }
 
+    /// Everything that is not there was dropped as it may be, and every file of a segment that is there is the one that was
+    /// sealed.
+    async fn check_gaps(&mut self, covered: u64) -> Result<(), Flaw> {
+        if self.gaps.clone().unexplained().is_some() {
+            for positions in self.evidence.later_segments().await? {
+                self.gaps.explain(&positions);
+            }
+        }
+        if let Some(position) = std::mem::take(&mut self.gaps).unexplained() {
+            return Err(Flaw::at(Position(position), "it is missing, and no sealed segment names it"));
+        }
+        if let Some(last) = self.unseen.last().filter(|last| *last > covered) {
+            return Err(Flaw::at(Position(last), "it is not shown, and no checkpoint covers it"));
+        }
+        for (positions, sha256) in std::mem::take(&mut self.segments) {
+            if !self.evidence.segment_is_sound(&positions, &sha256).await? {
+                let unseen = positions.iter().find(|position| self.unseen.is_missing(*position));
+                let position = Position(unseen.unwrap_or(positions.first()));
+                return Err(Flaw::at(position, "the file of its segment is not the one that was sealed"));
+            }
+        }
+        Ok(())
+    }
+
     async fn finish(mut self) -> Result<Verified, Flaw> {
         let events = self.edge.size();
         if let Some(checkpoint) = self.signed.get(self.next) {
@@ -283,6 +389,8 @@ impl Check<'_> {
         }
         let newest = self.next.checked_sub(1).map(|last| self.signed[last].clone());
         let covered = newest.as_ref().map_or(0, |newest| newest.size);
+        let (dropped, unseen) = (self.gaps.count(), self.unseen.count());
+        self.check_gaps(covered).await?;
         if let Some(Stored { differs_at, event, tile, .. }) = &self.stored {
             let what = if differs_at.0 <= covered {
                 format!("the event is what was signed, and its stored hash is not: the tile is damaged ({event}, stored {tile})")
@@ -295,6 +403,7 @@ impl Check<'_> {
         for (level, index, hashes) in partials.into_iter().filter(|(level, ..)| *level > 0) {
             self.compare(level, index, &hashes).await?;
         }
-        Ok(Verified { events, checkpoints: self.next as u64, newest, root: self.edge.root(), cosigned: Vec::new() })
+        let (checkpoints, root, cosigned) = (self.next as u64, self.edge.root(), Vec::new());
+        Ok(Verified { events, dropped, unseen, checkpoints, newest, root, cosigned })
     }
 }

@@ -381,6 +381,14 @@ impl Grants {
         }
     }
 
+    /// Forgets everything that is past, and whose turn it would be next.
+    pub(super) fn settle(&mut self, time: Timestamp) {
+        self.swept = None;
+        for grant in self.by_id.values_mut().filter(|grant| grant.has_past(time)) {
+            Arc::make_mut(grant).forget_past(time);
+        }
+    }
+
     /// Lets restored grants share what is equal.
     pub(super) fn share(&mut self, clients: &Clients, pool: &mut Pool) {
         for grant in self.by_id.values_mut().map(Arc::make_mut) {

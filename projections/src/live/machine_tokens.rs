@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use grantlog_core::{
     domain::{ClientId, MachineTokenId, Seconds, Timestamp, machine_token::MachineTokenEvent},
-    protocol::AccessTokenFormat,
+    protocol::{AccessTokenFormat, client_metadata::LONGEST_ACCESS_TOKEN_LIFETIME},
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ const SWEPT_PER_EVENT: usize = 4;
 /// because of a clock that was wrong would make the token valid again.
 const REVOKED_MARGIN: Seconds = Seconds(24 * 60 * 60);
 
+/// The longest that a JWT may live, in milliseconds.
+const USUAL_LIFE: i64 = LONGEST_ACCESS_TOKEN_LIFETIME.0 as i64 * 1000;
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct OpaqueMachineToken {
     pub(super) client_id: ClientId,
@@ -36,8 +39,9 @@ pub(super) struct MachineTokens {
     opaque: BTreeMap<MachineTokenId, OpaqueMachineToken>,
     /// JWTs that were revoked, and when every one that was issued until then has expired.
     revoked: BTreeMap<MachineTokenId, Timestamp>,
-    /// The longest that any JWT ever lived, in milliseconds: a revocation does not say which of them it is about.
-    longest_life: i64,
+    /// When a JWT lived for longer than any may: how long, in milliseconds. A revocation does not say which of them it is
+    /// about.
+    longest_life: Option<i64>,
     swept: Option<MachineTokenId>,
     swept_revoked: Option<MachineTokenId>,
 }
@@ -54,7 +58,11 @@ impl MachineTokens {
     pub(super) fn apply(&mut self, id: MachineTokenId, event: MachineTokenEvent, time: Timestamp, clients: &Clients, pool: &mut Pool) {
         match event {
             MachineTokenEvent::Issued { client_id, scope, audience, format, expires_at } => match format {
-                AccessTokenFormat::Jwt => self.longest_life = self.longest_life.max(expires_at.0.saturating_sub(time.0)),
+                AccessTokenFormat::Jwt => {
+                    let life = expires_at.0.saturating_sub(time.0);
+                    // What is usual is not kept, so that a state does not depend on tokens that are long gone from the log.
+                    self.longest_life = self.longest_life.max(Some(life).filter(|life| *life > USUAL_LIFE));
+                }
                 AccessTokenFormat::Opaque => {
                     // A client that was deleted while its token was being issued gets nothing out of it.
                     let Some(client) = clients.get(&client_id) else { return };
@@ -68,8 +76,10 @@ impl MachineTokens {
 
     /// Makes the token dead, whatever form it has.
     pub(super) fn revoke(&mut self, id: MachineTokenId, time: Timestamp) {
-        if self.opaque.remove(&id).is_none() {
-            let expired = Timestamp(time.0.saturating_add(self.longest_life)).plus(REVOKED_MARGIN);
+        // One that is past may have been forgotten, and then it is the same.
+        if self.opaque.remove(&id).is_none_or(|token| is_past(token.expires_at, time)) {
+            let life = self.longest_life.unwrap_or(USUAL_LIFE);
+            let expired = Timestamp(time.0.saturating_add(life)).plus(REVOKED_MARGIN);
             self.revoked.insert(id, expired);
         }
     }
@@ -85,6 +95,13 @@ impl MachineTokens {
                 self.revoked.remove(&id);
             }
         }
+    }
+
+    /// Forgets everything that is past, and whose turn it would be next.
+    pub(super) fn settle(&mut self, time: Timestamp) {
+        (self.swept, self.swept_revoked) = (None, None);
+        self.opaque.retain(|_, token| !is_past(token.expires_at, time));
+        self.revoked.retain(|_, expired| !is_past(*expired, time));
     }
 
     /// Lets restored tokens share what is equal.

@@ -14,6 +14,7 @@ mod organizations;
 mod policy;
 mod pool;
 mod resource_servers;
+mod segments;
 mod signing_keys;
 mod state;
 mod subjects;
@@ -35,7 +36,7 @@ pub use connected::{ConnectedApp, Page, WouldBeCutOff};
 pub use digest::Digest;
 pub(crate) use digest::Hashing;
 use grantlog_core::{
-    app::{resource_servers::ResourceServerDirectory, trusted_issuers::IssuerDirectory},
+    app::{resource_servers::ResourceServerDirectory, retention::SegmentDirectory, trusted_issuers::IssuerDirectory},
     domain::{
         ClientId, GrantId, OrganizationId, ResourceServerId, SubjectId, Timestamp, TrustedIssuerId,
         grant::{FamilyNumber, Generation},
@@ -247,6 +248,12 @@ impl ResourceServerDirectory for Live {
 
     fn scopes(&self) -> Arc<Scope> {
         self.read().resource_servers.scopes()
+    }
+}
+
+impl SegmentDirectory for Live {
+    fn pending_segments(&self) -> Vec<u64> {
+        self.read().segments.list()
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
     policy::PolicyModel,
     pool::Pool,
     resource_servers::ResourceServers,
+    segments::PendingSegments,
     signing_keys::SigningKeys,
     subjects::Subjects,
     trusted_issuers::TrustedIssuers,
@@ -70,6 +71,7 @@ impl Content {
             | StreamKind::Organization
             | StreamKind::ResourceServer
             | StreamKind::Subject
+            | StreamKind::Segment
             | StreamKind::TrustedIssuer => {}
             StreamKind::Authorization
             | StreamKind::ClientRegistration
@@ -115,6 +117,9 @@ pub struct State {
     pub(super) resource_servers: ResourceServers,
     pub(super) trusted_issuers: TrustedIssuers,
     pub(super) signing_keys: SigningKeys,
+    pub(super) segments: PendingSegments,
+    /// The latest moment that any event told of.
+    latest: Timestamp,
     #[serde(skip)]
     pool: Pool,
 }
@@ -134,9 +139,14 @@ impl State {
         self.unreadable
     }
 
-    /// SHA-256 over the whole state: equal states have equal digests, whichever way they came about.
+    /// SHA-256 over the whole state: equal states have equal digests, whichever way they came about. What has expired by
+    /// the latest event is left out, forgotten or not: when it is looked at depends on how many events there were, and
+    /// retention drops some.
     pub fn digest(&self) -> Digest {
-        Digest::of(self)
+        let mut settled = self.clone();
+        settled.grants.settle(self.latest);
+        settled.machine_tokens.settle(self.latest);
+        Digest::of(&settled)
     }
 
     /// Folds an event into the state. One that is in it already changes nothing.
@@ -149,6 +159,7 @@ impl State {
             return;
         }
         self.applied = Some(Applied { position: fact.at.position, event_id: fact.event_id });
+        self.latest = self.latest.max(fact.at.time);
         match fact.content {
             Content::Event(event) => self.evolve(&fact.stream, *event, fact.at),
             Content::Elsewhere => {}
@@ -195,6 +206,7 @@ impl State {
                 let Ok(id) = stream.key().parse::<ResourceServerId>() else { return self.unreadable += 1 };
                 self.resource_servers.apply(id, event, at);
             }
+            Event::Segment(event) => self.segments.apply(stream.key(), &event),
             Event::TrustedIssuer(event) => {
                 let Ok(id) = stream.key().parse::<TrustedIssuerId>() else { return self.unreadable += 1 };
                 self.trusted_issuers.apply(id, event, at.time);
@@ -234,6 +246,8 @@ impl State {
             StreamKind::TrustedIssuer => drop(key.parse().map(|id| self.trusted_issuers.remove(id))),
             StreamKind::Organization => self.organizations.close(OrganizationId(key.into())),
             StreamKind::Subject => drop(key.parse().map(|subject| self.subjects.close(subject))),
+            // What was begun is left as it is.
+            StreamKind::Segment => self.segments.remove(key),
             StreamKind::Authorization
             | StreamKind::ClientRegistration
             | StreamKind::GrantReservation

@@ -165,7 +165,27 @@ pub const EVENT_TYPES: &[EventType] = &[
         "A trusted token was presented for an authorization request, and is good for no other.",
     ),
     begins(StreamKind::ClientAssertion, "client_assertion.used", "A client assertion authenticated its client, and can't do so again."),
+    begins(StreamKind::Segment, "segment.sealed", "Issuance facts were written to a file: they may be dropped from the log."),
+    follows(StreamKind::Segment, "segment.dropped", "They are in the log no more."),
 ];
+
+/// What issues and uses up: of no more consequence once it has expired. Every other fact is kept for ever.
+const ISSUANCE: &[&str] = &[
+    "grant.code_issued",
+    "grant.code_redeemed",
+    "grant.access_token_issued",
+    "grant.refresh_token_issued",
+    "grant.refresh_token_rotated",
+    "machine_token.issued",
+    "idempotency_key.used",
+    "trusted_token.bound",
+    "client_assertion.used",
+];
+
+/// Whether an event of this name is an issuance fact: one that retention may drop.
+pub fn is_issuance(name: &str) -> bool {
+    ISSUANCE.contains(&name)
+}
 
 /// What is known of the type of this name.
 pub fn event_type(name: &str) -> Option<&'static EventType> {
@@ -180,6 +200,11 @@ pub fn events_markdown() -> String {
          of each table begins a stream.\nThe members of each payload are in `src/domain/<stream>/event.rs`, an example in \
          `tests/golden/events/`. [event-envelope.md](event-envelope.md) describes what stands around it.\n",
     );
+    page.extend([
+        "\nOf these, issuance facts may be [dropped when they are old](operating/retention.md): `",
+        &ISSUANCE.join("`, `"),
+        "`. All others are kept for ever.\n",
+    ]);
     for &stream in StreamKind::ALL {
         page.extend(["\n## ", stream.as_str(), "\n\n| event | since | what has happened |\n|---|---|---|\n"]);
         for event in EVENT_TYPES.iter().filter(|event| event.stream == stream) {
@@ -196,6 +221,14 @@ mod tests {
     #[test]
     fn the_page_is_fresh() {
         assert_eq!(include_str!("../../../docs/events.md"), events_markdown(), "run `make generate`");
+    }
+
+    #[test]
+    fn issuance_facts_are_events_that_there_are() {
+        assert!(ISSUANCE.iter().all(|name| event_type(name).is_some()));
+        // What a person agreed to, what ended and what happened to evidence is none.
+        let kept = ["consented", "revoked", "ended", "narrowed", "replayed", "opened", "approved", "denied", "sealed", "dropped"];
+        assert!(ISSUANCE.iter().all(|name| !kept.iter().any(|word| name.ends_with(word))));
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::{
         grant::{CodeBinding, FamilyNumber, Generation, RevocationReason, TokenNumber},
         organization::{ChangeNumber, ClientRule, OrganizationPolicy, RuleMode},
         policy::PolicyDocument,
+        segment::{CoveringCheckpoint, Positions},
         subject::{ErasureId, RoleChangeEffect, SubjectChange},
     },
     jose::{Algorithm, VerificationAlgorithm},
@@ -67,6 +68,7 @@ macro_rules! wire_names {
     (@pattern TrustedIssuer $variant:ident) => { Event::TrustedIssuer(TrustedIssuerEvent::$variant { .. }) };
     (@pattern TrustedToken $variant:ident) => { Event::TrustedToken(TrustedTokenEvent::$variant { .. }) };
     (@pattern ClientAssertion $variant:ident) => { Event::ClientAssertion(ClientAssertionEvent::$variant { .. }) };
+    (@pattern Segment $variant:ident) => { Event::Segment(SegmentEvent::$variant { .. }) };
 }
 
 wire_names! {
@@ -171,6 +173,10 @@ wire_names! {
     },
     ClientAssertion {
         Used => "client_assertion.used",
+    },
+    Segment {
+        Sealed => "segment.sealed",
+        Dropped => "segment.dropped",
     },
 }
 
@@ -792,7 +798,22 @@ fn other_samples() -> Vec<(&'static str, Event)> {
             TrustedTokenEvent::Bound { issuer: TrustedIssuerId(id(4)), authorization_id: AUTHORIZATION, expires_at: LATER }.into(),
         ),
         ("client_assertion/used", ClientAssertionEvent::Used { client_id: client(), expires_at: LATER }.into()),
+        ("segment/sealed", segment_sealed().into()),
+        ("segment/dropped", SegmentEvent::Dropped {}.into()),
     ]
+}
+
+fn segment_sealed() -> SegmentEvent {
+    let positions = Positions::of([3, 4, 7]).expect("some");
+    SegmentEvent::Sealed {
+        last: positions.last(),
+        events: positions.count(),
+        positions,
+        bytes: 1_234,
+        sha256: DOCUMENT_SHA256.to_owned(),
+        before: NOW,
+        checkpoint: CoveringCheckpoint { size: 9, root: "rlZvSu7ptUpxO1dZHVGTb51o9apnsaQ5t0VVdFYcJQI=".to_owned() },
+    }
 }
 
 /// A golden file, taken apart.

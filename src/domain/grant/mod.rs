@@ -6,6 +6,7 @@ mod decide;
 mod event;
 #[cfg(test)]
 mod properties;
+mod retention;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -14,4 +15,5 @@ pub use command::*;
 pub use consent::{EarlierConsent, asked_for};
 pub use decide::{GrantDecider, GrantRefusal};
 pub use event::*;
+pub use retention::dispensable;
 pub use state::{Family, Grant};

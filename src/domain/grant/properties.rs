@@ -73,6 +73,8 @@ struct World {
     grant: Grant,
     now: Timestamp,
     log: Vec<GrantEvent>,
+    /// When each of them was decided.
+    times: Vec<Timestamp>,
 }
 
 impl World {
@@ -132,6 +134,7 @@ impl World {
         for event in &events {
             self.grant = GrantDecider::evolve(std::mem::take(&mut self.grant), event, self.now);
             self.log.push(event.clone());
+            self.times.push(self.now);
         }
         Ok(events)
     }
@@ -228,7 +231,64 @@ fn consented_scope(log: &[GrantEvent]) -> Scope {
     })
 }
 
+/// The same grant without what retention may drop of it, and how much that is.
+fn without_dispensable(world: &World, cutoff: Timestamp) -> (World, Vec<GrantEvent>) {
+    let history: Vec<_> = world.times.iter().copied().zip(world.log.iter().cloned()).collect();
+    let places: BTreeSet<usize> = dispensable(&history, world.now, cutoff).into_iter().collect();
+    let mut thinned = World { now: world.now, ..World::default() };
+    let mut dropped = Vec::new();
+    for (place, (at, event)) in history.into_iter().enumerate() {
+        if places.contains(&place) {
+            dropped.push(event);
+        } else {
+            thinned.grant = GrantDecider::evolve(std::mem::take(&mut thinned.grant), &event, at);
+            thinned.log.push(event);
+            thinned.times.push(at);
+        }
+    }
+    (thinned, dropped)
+}
+
 proptest! {
+    #[test]
+    fn without_what_retention_drops_every_decision_is_the_same(
+        before in steps_with_revocation(),
+        pause in 0u32..400_000,
+        age in 0u32..400_000,
+        after in steps_with_revocation(),
+    ) {
+        let mut world = World::after(before);
+        world.take(Step::Wait(pause));
+        let cutoff = Timestamp(world.now.0 - i64::from(age) * 1000);
+        let (mut thinned, dropped) = without_dispensable(&world, cutoff);
+        for event in &dropped {
+            prop_assert!(crate::domain::catalog::reference::is_issuance(&crate::domain::Event::from(event.clone()).encode().kind));
+        }
+        prop_assert_eq!(thinned.log.last(), world.log.last());
+        // Memory ends at some moment after it must last, which is when something is issued.
+        world.grant.forget(world.now);
+        thinned.grant.forget(world.now);
+        for step in after {
+            let length = world.log.len();
+            let other = thinned.log.len();
+            world.take(step.clone());
+            thinned.take(step);
+            prop_assert_eq!(&world.log[length..], &thinned.log[other..]);
+            prop_assert_eq!(&world.grant, &thinned.grant);
+        }
+    }
+
+    #[test]
+    fn when_everything_has_expired_little_but_consents_and_ends_is_kept(steps in steps_with_revocation()) {
+        let mut world = World::after(steps);
+        world.take(Step::Wait(u32::MAX));
+        let (thinned, _) = without_dispensable(&world, world.now);
+        let issuance = |event: &&GrantEvent| crate::domain::catalog::reference::is_issuance(&crate::domain::Event::from((*event).clone()).encode().kind);
+        // The newest code, family and token, and the last event.
+        let kept = thinned.log.iter().filter(issuance).count();
+        prop_assert!(kept <= 4, "{:?}", thinned.log);
+    }
+
     #[test]
     fn folding_anything_in_any_order_never_panics(
         events in prop::collection::vec((event(), any::<i64>()), 0..30),
@@ -237,7 +297,7 @@ proptest! {
     ) {
         let fold = |grant, (event, at): &(GrantEvent, i64)| GrantDecider::evolve(grant, event, Timestamp(*at));
         let grant = events.iter().fold(Grant::default(), fold);
-        let mut world = World { grant, now: Timestamp(now), log: Vec::new() };
+        let mut world = World { grant, now: Timestamp(now), ..World::default() };
         for step in steps {
             world.take(step);
         }

@@ -2,15 +2,12 @@ use std::collections::BTreeMap;
 
 use super::{CodeBinding, FamilyNumber, Generation, GrantEvent, RevocationReason, TokenNumber, consent::Consents};
 use crate::{
-    domain::{AuthorizationId, ClientId, OrganizationId, Sealed, Seconds, SubjectId, Timestamp, authorization::Authentication},
+    domain::{AuthorizationId, ClientId, OrganizationId, Sealed, SubjectId, Timestamp, authorization::Authentication, retention::MEMORY},
     protocol::Scope,
 };
 
-/// How long what has expired is still recognised, so that a replay is told from a text that never was a code.
-const MEMORY: Seconds = Seconds(24 * 60 * 60);
-
 /// A grant as its events have made it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     parties: Option<Parties>,
     consented: Scope,
@@ -35,21 +32,21 @@ struct Parties {
 }
 
 /// A code that was issued.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Code {
     pub(super) expires_at: Timestamp,
     pub(super) state: CodeState,
 }
 
 /// Whether a code was used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CodeState {
     Issued(Box<CodeBinding>),
     Redeemed { family: FamilyNumber, replayed: bool },
 }
 
 /// The tokens that follow from one completed authorization.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
     authorization_id: AuthorizationId,
     scope: Scope,
@@ -65,7 +62,7 @@ pub struct Family {
 }
 
 /// The current refresh token of a family.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RefreshToken {
     pub(super) generation: Generation,
     /// When it took its predecessor's place.
@@ -73,7 +70,7 @@ pub(super) struct RefreshToken {
     pub(super) expires_at: Timestamp,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct AccessToken {
     family: FamilyNumber,
     scope: Scope,
@@ -226,6 +223,21 @@ impl Grant {
         self.forgotten.is_some_and(|newest| authorization_id <= newest)
     }
 
+    /// When the last thing of this family expires, as long as the family is remembered.
+    pub(super) fn family_end(&self, family: FamilyNumber) -> Option<Timestamp> {
+        self.families.get(&family).map(|family| family.until)
+    }
+
+    /// Whether this access token is remembered.
+    pub(super) fn knows_access_token(&self, token: TokenNumber) -> bool {
+        self.access_tokens.contains_key(&token)
+    }
+
+    /// Whether this request is the newest whose code was forgotten.
+    pub(super) fn is_newest_forgotten(&self, authorization_id: AuthorizationId) -> bool {
+        self.forgotten == Some(authorization_id)
+    }
+
     /// Folds one event into the state.
     pub(super) fn evolve(mut self, event: &GrantEvent, at: Timestamp) -> Self {
         match event {
@@ -343,7 +355,7 @@ impl Grant {
     }
 
     /// Drops what nobody can use any more. It goes by the time of events, so that every fold of a stream is the same.
-    fn forget(&mut self, at: Timestamp) {
+    pub(super) fn forget(&mut self, at: Timestamp) {
         self.access_tokens.retain(|_, token| at < token.expires_at);
         let forgotten = &mut self.forgotten;
         self.codes.retain(|id, code| {

@@ -66,7 +66,7 @@ impl Follower {
         }
     }
 
-    /// Takes what is new of a batch. Positions have no gaps, so a batch that doesn't follow on shows that something was
+    /// Takes what is new of a batch. Positions are given out without gaps, so a batch that doesn't follow on shows that something was
     /// missed; so does an empty one, by which the writer tells that there is something in the file.
     fn take(&mut self, batch: &Batch) {
         let next = self.after.map_or(1, |after| after.0.saturating_add(1));

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params, types::Type};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{closed, file};
+use super::{closed, dropping, file};
 use crate::{
     domain::{StreamId, Timestamp},
     store::{NewEvent, Position, Recorded, Revision, StoreError},
@@ -103,12 +103,20 @@ pub(super) fn stream(connection: &Connection, stream: &StreamId, after: Option<R
     let Some(from) = from else { return Ok(Vec::new()) };
     let sql = format!("SELECT {COLUMNS} FROM events WHERE stream = ?1 AND revision >= ?2 ORDER BY revision");
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![stream.as_str(), from], recorded)?;
-    let events: Vec<Recorded> = rows.collect::<Result<_, _>>()?;
-    match (from.unsigned_abs()..).zip(&events).find(|(expected, event)| event.revision.0 != *expected) {
-        Some((expected, _)) => Err(ReadError(StoreError::Corrupt(format!("revision {expected} of {stream} is missing")))),
-        None => Ok(events),
+    let mut rows = statement.query(params![stream.as_str(), from])?;
+    let (mut events, mut expected) = (Vec::new(), from.unsigned_abs());
+    // What was dropped is looked up before the rows are read to their end, and so in the same state of the file.
+    while let Some(row) = rows.next()? {
+        let event = recorded(row)?;
+        if event.revision.0 > expected
+            && let Some(missing) = dropping::first_missing_of(connection, stream, expected, event.revision.0 - 1)?
+        {
+            return Err(ReadError(StoreError::Corrupt(format!("revision {missing} of {stream} is missing"))));
+        }
+        expected = event.revision.0.saturating_add(1);
+        events.push(event);
     }
+    Ok(events)
 }
 
 /// The next events of the log.
@@ -118,7 +126,8 @@ pub(super) struct Page {
     pub(super) more: bool,
 }
 
-/// What can't be read, or is missing, ends a page, and is an error where it begins one: so everything before it is read.
+/// What can't be read, or is missing and was not dropped, ends a page, and is an error where it begins one: so everything
+/// before it is read.
 fn page(connection: &Connection, after: Option<Position>) -> Result<Page, ReadError> {
     let mut page = Page { events: Vec::new(), more: false };
     let from = after.map_or(Some(1), |after| after.0.checked_add(1)).and_then(|from| i64::try_from(from).ok());
@@ -126,12 +135,18 @@ fn page(connection: &Connection, after: Option<Position>) -> Result<Page, ReadEr
     let sql = format!("SELECT {COLUMNS} FROM events WHERE position >= ?1 ORDER BY position LIMIT {PAGE}");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([from])?;
-    for expected in from.unsigned_abs().. {
-        let Some(row) = rows.next()? else { break };
-        let trouble = match (unsigned(row, 0), recorded(row)) {
-            (Ok(position), _) if position != expected => format!("the event at position {expected} is missing"),
-            (_, Err(error)) => format!("the event at position {expected}: {error}"),
-            (_, Ok(event)) => {
+    let mut expected = from.unsigned_abs();
+    while let Some(row) = rows.next()? {
+        let position = unsigned(row, 0);
+        let missing = match &position {
+            Ok(position) if *position > expected => dropping::first_missing(connection, expected, position - 1)?,
+            _ => None,
+        };
+        let trouble = match (missing, recorded(row)) {
+            (Some(missing), _) => format!("the event at position {missing} is missing"),
+            (None, Err(error)) => format!("the event at position {}: {error}", position.unwrap_or(expected)),
+            (None, Ok(event)) => {
+                expected = event.position.0.saturating_add(1);
                 page.events.push(Arc::new(event));
                 continue;
             }

@@ -44,6 +44,7 @@ impl Backend for Sqlite {
 }
 
 crate::store_contract!(Sqlite::new());
+crate::dropping_contract!(Sqlite::new());
 
 async fn append(store: &SqliteStore, count: usize) -> Result<Appended, StoreError> {
     store.append(&new_stream(), ExpectedRevision::NoStream, new_events(count)).await
@@ -228,4 +229,39 @@ async fn a_row_that_we_never_wrote_is_corrupt() {
         let outcome = positions(&dir.store()).await;
         assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{damage}: {outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn what_was_taken_out_beside_dropped_events_is_noticed() {
+    let dir = Sqlite::new();
+    let store = dir.store();
+    let stream = new_stream();
+    store.append(&stream, ExpectedRevision::NoStream, new_events(8)).await.expect("the stream is new");
+    append(&store, 1).await.expect("a new stream");
+    let spans = [Span { first: 2, last: 3 }, Span { first: 5, last: 5 }];
+    store.drop_events(&spans).await.expect("they can go");
+    assert_eq!(positions(&store).await.expect("the log can be read"), [1, 4, 6, 7, 8, 9]);
+    store.close().await;
+    dir.alter("DELETE FROM events WHERE position = 4");
+    let store = dir.store();
+    let missing = |what: &str| Some(StoreError::Corrupt(format!("{what} is missing")));
+    assert_eq!(store.load(&stream, None).await.err(), missing(&format!("revision 3 of {stream}")));
+    assert_eq!(positions(&store).await.err(), missing("the event at position 4"));
+}
+
+#[tokio::test]
+async fn the_space_of_dropped_events_is_given_back() {
+    let dir = Sqlite::new();
+    let store = dir.store();
+    for _ in 0..20 {
+        append(&store, 1000).await.expect("a new stream");
+    }
+    append(&store, 1).await.expect("a new stream");
+    store.close().await;
+    let before = fs::metadata(file::path(dir.0.path())).expect("it is there").len();
+    let store = dir.store();
+    store.drop_events(&[Span { first: 1, last: 20_000 }]).await.expect("they can go");
+    store.close().await;
+    let after = fs::metadata(file::path(dir.0.path())).expect("it is there").len();
+    assert!(after * 10 < before, "{before} bytes became {after}");
 }

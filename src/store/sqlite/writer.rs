@@ -13,11 +13,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    Batch, Stats,
+    Batch, Stats, dropping,
     file::{self, DataDirectory},
 };
 use crate::{
-    domain::StreamId,
+    domain::{StreamId, segment::Span},
     store::{Appended, ExpectedRevision, NewEvent, Position, Recorded, Revision, StoreError},
 };
 
@@ -27,6 +27,26 @@ const BATCH_EVENTS: usize = 1024;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// Of how many streams the writer remembers the length.
 const LENGTHS: usize = 65_536;
+
+/// What there is for the writer to do.
+pub(super) enum Work {
+    /// Append events.
+    Append(Append),
+    /// Make the log smaller.
+    Dropping(Dropping),
+}
+
+/// What makes the log smaller.
+pub(super) enum Dropping {
+    /// Drop some events.
+    Drop {
+        /// So few of them that nobody has to wait for long.
+        chunk: Vec<Span>,
+        answer: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// Give some of the file's free space back; the answer says whether there may be more.
+    Shrink { answer: oneshot::Sender<Result<bool, StoreError>> },
+}
 
 /// One append on its way to the writer.
 pub(super) struct Append {
@@ -93,10 +113,15 @@ impl Writer {
     }
 
     /// Serves the queue until nobody can send any more and everything sent is done.
-    pub(super) fn run(mut self, queue: mpsc::Receiver<Append>) {
-        let mut queue = Queue { appends: queue, held: None };
-        while let Some(batch) = queue.next_batch() {
-            self.commit(batch);
+    pub(super) fn run(mut self, queue: mpsc::Receiver<Work>) {
+        let mut queue = Queue { work: queue, held: None };
+        while let Some(next) = queue.next() {
+            // Who doesn't wait any more has given up the answer, not the work.
+            match next {
+                Next::Appends(batch) => self.commit(batch),
+                Next::Dropping(Dropping::Drop { chunk, answer }) => drop(answer.send(self.drop_events(&chunk))),
+                Next::Dropping(Dropping::Shrink { answer }) => drop(answer.send(self.shrink())),
+            }
         }
         if let Some(connection) = self.connection.take() {
             checkpoint(&connection);
@@ -163,6 +188,26 @@ impl Writer {
         self.counters.count(staged.events.len());
         self.publish(staged.events.into());
         Ok(staged.answers)
+    }
+
+    /// Drops a few events in one transaction.
+    fn drop_events(&mut self, chunk: &[Span]) -> Result<(), StoreError> {
+        self.connection()?;
+        let Some(connection) = &mut self.connection else { return Err(super::closed()) };
+        let outcome = dropping::drop_events(connection, self.head, chunk);
+        match &outcome {
+            // Some of them may have begun anew.
+            Ok(()) => self.lengths.clear(),
+            Err(StoreError::Unavailable(_)) => self.roll_back(),
+            Err(_) => self.connection = None,
+        }
+        outcome
+    }
+
+    fn shrink(&mut self) -> Result<bool, StoreError> {
+        self.connection()?;
+        let Some(connection) = &self.connection else { return Err(super::closed()) };
+        dropping::shrink(connection).map_err(|error| file::store_error(&error))
     }
 
     /// Makes sure that there is a connection, and that the writer knows where the log ends.
@@ -258,7 +303,7 @@ impl Staged {
 }
 
 /// The number of events in a stream.
-fn stored_length(connection: &Connection, stream: &StreamId) -> rusqlite::Result<u64> {
+pub(super) fn stored_length(connection: &Connection, stream: &StreamId) -> rusqlite::Result<u64> {
     let mut last = connection.prepare_cached("SELECT max(revision) FROM events WHERE stream = ?1")?;
     let last: Option<i64> = last.query_row([stream.as_str()], |row| row.get(0))?;
     Ok(last.map_or(0, |revision| revision.unsigned_abs() + 1))
@@ -280,7 +325,7 @@ fn replayed(connection: &Connection, stream: &StreamId, place: u64, events: &[Ne
 }
 
 /// As SQLite counts. The file is full long before a number is too large.
-fn integer(value: u64) -> i64 {
+pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -291,28 +336,44 @@ fn checkpoint(connection: &Connection) {
     }
 }
 
-/// The queue, and the append that no longer fitted into the last batch.
+/// The queue, and what no longer fitted into the last batch.
 struct Queue {
-    appends: mpsc::Receiver<Append>,
-    held: Option<Append>,
+    work: mpsc::Receiver<Work>,
+    held: Option<Work>,
+}
+
+/// What is done in one transaction.
+enum Next {
+    Appends(Vec<Append>),
+    Dropping(Dropping),
 }
 
 impl Queue {
-    /// Waits for an append and takes what is queued behind it. None at the end.
-    fn next_batch(&mut self) -> Option<Vec<Append>> {
-        let first = self.held.take().or_else(|| self.appends.blocking_recv())?;
+    /// Waits for work, and takes the appends that are queued behind an append. None at the end.
+    fn next(&mut self) -> Option<Next> {
+        match self.held.take().or_else(|| self.work.blocking_recv())? {
+            Work::Append(first) => Some(Next::Appends(self.batch(first))),
+            Work::Dropping(dropping) => Some(Next::Dropping(dropping)),
+        }
+    }
+
+    fn batch(&mut self, first: Append) -> Vec<Append> {
         let (mut events, mut bytes) = (first.events.len(), first.bytes());
         let mut batch = vec![first];
-        while let Ok(append) = self.appends.try_recv() {
+        while let Ok(work) = self.work.try_recv() {
+            let Work::Append(append) = work else {
+                self.held = Some(work);
+                break;
+            };
             events += append.events.len();
             bytes += append.bytes();
             if events > BATCH_EVENTS || bytes > BATCH_BYTES {
-                self.held = Some(append);
+                self.held = Some(Work::Append(append));
                 break;
             }
             batch.push(append);
         }
-        Some(batch)
+        batch
     }
 }
 

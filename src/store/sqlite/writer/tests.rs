@@ -147,20 +147,20 @@ fn a_log_that_lost_its_end_is_corrupt() {
 #[test]
 fn a_batch_ends_before_it_is_too_large() {
     let (sender, receiver) = mpsc::channel(16);
-    let mut queue = Queue { appends: receiver, held: None };
+    let mut queue = Queue { work: receiver, held: None };
     let mut answers = Vec::new();
     for count in [1000, 24, 1, 2000, 1] {
         let (append, answer) = append(&new_stream(), ExpectedRevision::NoStream, count);
-        sender.try_send(append).map_err(|_| ()).expect("there is room");
+        sender.try_send(Work::Append(append)).map_err(|_| ()).expect("there is room");
         answers.push(answer);
     }
     let (mut large, answer) = append(&new_stream(), ExpectedRevision::NoStream, 1);
     large.events[0].data = "x".repeat(BATCH_BYTES);
-    sender.try_send(large).map_err(|_| ()).expect("there is room");
+    sender.try_send(Work::Append(large)).map_err(|_| ()).expect("there is room");
     answers.push(answer);
     drop(sender);
     let mut sizes = Vec::new();
-    while let Some(batch) = queue.next_batch() {
+    while let Some(Next::Appends(batch)) = queue.next() {
         sizes.push(batch.iter().map(|append| append.events.len()).collect::<Vec<_>>());
     }
     assert_eq!(sizes, [vec![1000, 24], vec![1], vec![2000], vec![1], vec![1]]);
