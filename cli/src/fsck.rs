@@ -191,6 +191,10 @@ async fn check_history(store: &dyn EventStore, data_dir: &Path, summary: &mut Su
         None => {}
         Some(history::Verification::Agrees { digest, .. }) => summary.history = Some(digest),
         Some(history::Verification::Disagrees { .. }) => return Err(what("does not say what the log says")),
+        Some(history::Verification::Behind { position }) => {
+            let reached = position.map_or(0, |position| position.0);
+            summary.notes.push(format!("{}: it has come to position {reached}, and old events were dropped since", history::FILE));
+        }
         Some(history::Verification::OfAnotherLog) => return Err(what("ends in an event that is not in the log")),
         Some(history::Verification::Unusable { reason }) => summary.notes.push(format!("{}: {reason}", history::FILE)),
     }

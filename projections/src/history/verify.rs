@@ -1,8 +1,8 @@
 //! The proof that the history is what the log says: made anew, it is the same, row by row.
 
-use std::{io::Write as _, path::Path};
+use std::{future::ready, io::Write as _, path::Path, pin::pin};
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use grantlog_core::store::{EventStore, Position, StoreError};
 use rusqlite::{Connection, types::ValueRef};
 
@@ -33,6 +33,12 @@ pub enum Verification {
     /// It says something else: a bug in this program, or somebody changed it.
     Disagrees {
         /// Up to where it was compared.
+        position: Option<Position>,
+    },
+    /// It has events that were dropped from the log, since it has not come to where their segment was sealed. It goes on from
+    /// there when the server runs.
+    Behind {
+        /// How far it has come.
         position: Option<Position>,
     },
     /// Its last event is not in the log. A start makes it anew.
@@ -92,9 +98,17 @@ pub async fn verify(dir: &Path, store: &dyn EventStore, scratch: &Path) -> Resul
     };
     Ok(Some(if found == expected {
         Verification::Agrees { position, digest: found, unreadable }
+    } else if was_sealed_after(store, position).await.map_err(|error| HistoryError::Unavailable(error.to_string()))? {
+        Verification::Behind { position }
     } else {
         Verification::Disagrees { position }
     }))
+}
+
+/// Whether a segment was sealed after a position: what it holds may be gone from the log already.
+async fn was_sealed_after(store: &dyn EventStore, position: Option<Position>) -> Result<bool, StoreError> {
+    let sealed = store.read_all(position).try_filter(|event| ready(event.event.kind == "segment.sealed"));
+    Ok(pin!(sealed).try_next().await?.is_some())
 }
 
 fn rebuild_nothing(scratch: &Path) -> Result<Digest, HistoryError> {
