@@ -49,6 +49,10 @@ bench-history: compiler ## Measure starts with ten million events, and after the
 	$(CARGO) build --release --bin grantlog
 	$(CARGO) run --release -p grantlog-bench -- history --server target/release/grantlog
 
+bench-audit: compiler ## Measure auditors' questions, replay and verification with ten million events (20 GB, half an hour)
+	$(CARGO) build --release --bin grantlog
+	$(CARGO) run --release -p grantlog-bench -- audit --server target/release/grantlog
+
 ci: check test ## What continuous integration runs
 
 compiler:
@@ -71,4 +75,4 @@ tests/contract/.venv/bin/schemathesis: tests/contract/requirements.txt
 	tests/contract/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-.PHONY: help run test test-rust test-clients test-browser test-contract check generate golden bench bench-history ci compiler chromium node-modules
+.PHONY: help run test test-rust test-clients test-browser test-contract check generate golden bench bench-history bench-audit ci compiler chromium node-modules

@@ -26,6 +26,8 @@ pub enum Command {
     List,
     /// Measure starts of the server with a long history, and when that was dropped
     History(HistoryArguments),
+    /// Measure auditors' questions, and reading the whole log, with a long history
+    Audit(HistoryArguments),
 }
 
 /// How long a history is measured.

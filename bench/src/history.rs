@@ -32,16 +32,16 @@ use crate::{
 };
 
 /// How many appends wait for a commit at the same time.
-const APPENDS: usize = 2048;
+pub(super) const APPENDS: usize = 2048;
 /// How long a start may take.
-const START: Duration = Duration::from_mins(30);
-const DAY: i64 = 86_400_000;
+pub(super) const START: Duration = Duration::from_mins(30);
+pub(super) const DAY: i64 = 86_400_000;
 /// How long ago the history began, and for how long it went on.
-const DAYS: (i64, i64) = (400, 300);
+pub(super) const DAYS: (i64, i64) = (400, 300);
 
 /// One start of the server.
-struct Start {
-    took: Duration,
+pub(super) struct Start {
+    pub(super) took: Duration,
     peak_kib: u64,
 }
 
@@ -78,17 +78,17 @@ pub async fn run(arguments: &HistoryArguments) -> Result<String, Failure> {
 }
 
 /// A server and its data.
-struct Site {
-    server: PathBuf,
-    directory: PathBuf,
+pub(super) struct Site {
+    pub(super) server: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl Site {
-    fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.directory.join("data")
     }
 
-    fn command(&self, address: SocketAddr) -> Command {
+    pub(super) fn command(&self, address: SocketAddr) -> Command {
         let mut command = Command::new(&self.server);
         command
             .env_clear()
@@ -122,7 +122,7 @@ impl Site {
     }
 
     /// Starts the server, waits until it is ready, and ends it in order.
-    async fn start(&self, until_signed: bool) -> Result<Start, Failure> {
+    pub(super) async fn start(&self, until_signed: bool) -> Result<Start, Failure> {
         let address = free_address()?;
         let began = Instant::now();
         let mut child = self.command(address).arg("serve").spawn().map(Running).map_err(Failure::io("starting the server"))?;
@@ -169,7 +169,7 @@ impl Site {
 }
 
 /// A process that does not outlive us.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Running {
     fn must_run(&mut self, began: Instant) -> Result<(), Failure> {
@@ -183,13 +183,13 @@ impl Running {
     }
 
     /// The most memory that it has had, in KiB.
-    fn peak(&self) -> Result<u64, Failure> {
+    pub(super) fn peak(&self) -> Result<u64, Failure> {
         let path = format!("/proc/{}/status", self.0.id());
         let status = fs::read_to_string(&path).map_err(Failure::io(path.clone()))?;
         peak_of(&status).ok_or_else(|| Failure::Io { what: path, source: std::io::ErrorKind::InvalidData.into() })
     }
 
-    fn stop(mut self) -> Result<(), Failure> {
+    pub(super) fn stop(mut self) -> Result<(), Failure> {
         let told = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
         told.and_then(|_| self.0.wait()).map(drop).map_err(Failure::io("stopping the server"))
     }
@@ -207,7 +207,7 @@ fn peak_of(status: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
-async fn ready(address: SocketAddr) -> Option<Connection> {
+pub(super) async fn ready(address: SocketAddr) -> Option<Connection> {
     let mut connection = Connection::open(address).await.ok()?;
     let answer = connection.send(Call::get("/readyz")).await.ok()?;
     answer.expect(StatusCode::OK).ok().map(|_| connection)
@@ -242,7 +242,7 @@ async fn write(data: &Path, from: u64, to: u64, all: u64) -> Result<(), Failure>
 }
 
 /// As a server writes it when a machine client gets an opaque token.
-fn issued(number: u64, at: Timestamp) -> (grantlog_core::domain::StreamId, NewEvent) {
+pub(super) fn issued(number: u64, at: Timestamp) -> (grantlog_core::domain::StreamId, NewEvent) {
     let id = |kind: u64| Uuid::from_u64_pair((at.0.unsigned_abs() << 16) | 0x7000 | kind, 0x8000_0000_0000_0000 | number);
     let event = Event::from(MachineTokenEvent::Issued {
         client_id: ClientId::from("nightly-export"),
@@ -264,12 +264,12 @@ fn issued(number: u64, at: Timestamp) -> (grantlog_core::domain::StreamId, NewEv
     (MachineTokenId(id(0)).stream(), new)
 }
 
-fn store_failure(error: grantlog_core::store::StoreError) -> Failure {
+pub(super) fn store_failure(error: grantlog_core::store::StoreError) -> Failure {
     Failure::Io { what: "the event store".to_owned(), source: std::io::Error::other(error) }
 }
 
 /// Of a file, or of everything in a folder.
-fn size_of(path: &Path) -> u64 {
+pub(super) fn size_of(path: &Path) -> u64 {
     match fs::read_dir(path) {
         Ok(entries) => entries.flatten().map(|entry| size_of(&entry.path())).sum(),
         Err(_) => fs::metadata(path).map_or(0, |file| file.len()),

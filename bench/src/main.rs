@@ -2,6 +2,7 @@
 //! HTTP alone, but for `history`, which writes a long log by itself.
 
 mod args;
+mod audit;
 mod cpu;
 mod facts;
 mod failure;
@@ -43,6 +44,9 @@ fn main() -> ExitCode {
         Some(Command::List) => list(),
         Some(Command::History(arguments)) => {
             runtime(None).and_then(|runtime| runtime.block_on(history::run(&arguments))).and_then(|table| print(&table))
+        }
+        Some(Command::Audit(arguments)) => {
+            runtime(None).and_then(|runtime| runtime.block_on(audit::run(&arguments))).and_then(|table| print(&table))
         }
         None => match run::chosen(&arguments.run) {
             Ok(scenarios) => {
