@@ -98,6 +98,8 @@ impl Site {
             .env("GRANTLOG_LEDGER__ORIGIN", "history.example")
             .env("GRANTLOG_LEDGER__CHECKPOINT_EVERY", "1")
             .env("GRANTLOG_LEDGER__PUBLIC", "true")
+            .env("GRANTLOG_LIMITS__PER_ADDRESS", "{per_second=100000,burst=100000}")
+            .env("GRANTLOG_LIMITS__PER_API_KEY", "{per_second=100000,burst=100000}")
             .env("GRANTLOG_LOG__FILTER", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
