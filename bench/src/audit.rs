@@ -7,26 +7,27 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt, TryStreamExt};
 use grantlog_core::{
-    domain::{AuthorizationId, ClientId, Event, GrantId, StreamId, SubjectId, Timestamp, authorization::ConsentReason, grant::GrantEvent},
+    domain::{
+        AuthorizationId, ClientId, Event, GrantId, StreamId, SubjectId, Timestamp,
+        authorization::{Basis, ConsentReason},
+        grant::GrantEvent,
+    },
     keys::{MasterKey, Vault},
     ledger::{Edge, entry, leaf_hash},
-    store::{EventStore, ExpectedRevision, NewEvent, Revision, SqliteStore},
+    store::{EventStore, NewEvent, SqliteStore},
 };
 use http::{HeaderValue, StatusCode};
-use indicatif::ProgressBar;
 use uuid::Uuid;
 
 use crate::{
     args::HistoryArguments,
-    facts,
     failure::Failure,
-    history::{APPENDS, DAY, DAYS, Running, START, Site, issued, ready, store_failure},
+    history::{Running, START, Site, append_all, at, issued, ready, size_of, store_failure},
     http::{Call, Connection},
     load::Latencies,
     server::free_address,
@@ -53,7 +54,7 @@ pub async fn run(arguments: &HistoryArguments) -> Result<String, Failure> {
     );
     let mut written = 0;
     for events in [arguments.events / 10, arguments.events] {
-        write(&site, written, events).await?;
+        append_all(&site.data(), written..events, |number| self::events(number, at(number, events))).await?;
         written = events;
         measure(&site, &key, events, &mut table).await?;
     }
@@ -133,7 +134,7 @@ async fn measure(site: &Site, key: &HeaderValue, events: u64, table: &mut String
     let after = child.peak()?;
     child.stop()?;
     let megabytes = bytes / 1_000_000;
-    let size = crate::history::size_of(&site.data().join("history.db")) >> 20;
+    let size = size_of(&site.data().join("history.db")) >> 20;
     // Writing to a String can't fail.
     let _ = writeln!(
         table,
@@ -198,15 +199,6 @@ fn per_second(count: u64, took: Duration) -> u64 {
     u64::try_from(u128::from(count) * 1000 / took.as_millis().max(1)).unwrap_or(u64::MAX)
 }
 
-fn now() -> i64 {
-    facts::now().as_millisecond()
-}
-
-/// When an event of a history was.
-fn at(number: u64, all: u64) -> Timestamp {
-    Timestamp(now() - DAYS.0 * DAY + i64::try_from(u128::from(number) * 300 * 86_400_000 / u128::from(all)).unwrap_or(0))
-}
-
 fn id(kind: u64, number: u64) -> Uuid {
     Uuid::from_u64_pair((kind << 16) | 0x7000, 0x8000_0000_0000_0000 | number)
 }
@@ -215,29 +207,8 @@ fn subject(person: u64) -> SubjectId {
     SubjectId(id(2, person))
 }
 
-/// Writes the events from `from` to `to`: machine tokens, and grants with their consent among them.
-async fn write(site: &Site, from: u64, to: u64) -> Result<(), Failure> {
-    let store = Arc::new(SqliteStore::open(&site.data()).map_err(store_failure)?);
-    let bar = ProgressBar::new(to - from);
-    let appends = futures::stream::iter(from..to).map(|number| {
-        let (store, bar) = (Arc::clone(&store), bar.clone());
-        async move {
-            let (stream, expected, events) = batch(number, at(number, to));
-            if !events.is_empty() {
-                store.append(&stream, expected, events).await.map_err(store_failure)?;
-            }
-            bar.inc(1);
-            Ok::<_, Failure>(())
-        }
-    });
-    appends.buffer_unordered(APPENDS).try_collect::<()>().await?;
-    bar.finish_and_clear();
-    store.close().await;
-    Ok(())
-}
-
 /// A token; or a grant, which takes the place of two.
-fn batch(number: u64, time: Timestamp) -> (StreamId, ExpectedRevision, Vec<NewEvent>) {
+fn events(number: u64, time: Timestamp) -> (StreamId, Vec<NewEvent>) {
     match number % GRANT_EVERY {
         0 => {
             let grant = number / GRANT_EVERY;
@@ -248,16 +219,16 @@ fn batch(number: u64, time: Timestamp) -> (StreamId, ExpectedRevision, Vec<NewEv
                 scope: "email openid orders:read".parse().unwrap_or_default(),
                 reason: Some(ConsentReason::FirstTime),
                 shown: None,
-                basis: grantlog_core::domain::authorization::Basis::default(),
+                basis: Basis::default(),
             };
             let events = [(4, opened), (5, consented)].map(|(kind, event)| new_event(id(kind, number), event.into(), time));
-            (GrantId(id(1, number)).stream(), ExpectedRevision::NoStream, events.into())
+            (GrantId(id(1, number)).stream(), events.into())
         }
         // Its place was taken.
-        1 => (GrantId(id(1, number)).stream(), ExpectedRevision::Exact(Revision(0)), Vec::new()),
+        1 => (GrantId(id(1, number - 1)).stream(), Vec::new()),
         _ => {
             let (stream, event) = issued(number, time);
-            (stream, ExpectedRevision::NoStream, vec![event])
+            (stream, vec![event])
         }
     }
 }

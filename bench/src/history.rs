@@ -7,6 +7,7 @@ use std::{
     fmt::Write as _,
     fs,
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -15,7 +16,7 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt};
 use grantlog_core::{
-    domain::{ClientId, Event, MachineTokenId, Seconds, Timestamp, machine_token::MachineTokenEvent},
+    domain::{ClientId, Event, MachineTokenId, Seconds, StreamId, Timestamp, machine_token::MachineTokenEvent},
     protocol::AccessTokenFormat,
     store::{EventStore, ExpectedRevision, NewEvent, SqliteStore},
 };
@@ -32,12 +33,12 @@ use crate::{
 };
 
 /// How many appends wait for a commit at the same time.
-pub(super) const APPENDS: usize = 2048;
+const APPENDS: usize = 2048;
 /// How long a start may take.
 pub(super) const START: Duration = Duration::from_mins(30);
 pub(super) const DAY: i64 = 86_400_000;
 /// How long ago the history began, and for how long it went on.
-pub(super) const DAYS: (i64, i64) = (400, 300);
+const DAYS: (i64, i64) = (400, 300);
 
 /// One start of the server.
 pub(super) struct Start {
@@ -224,15 +225,35 @@ async fn signed(connection: &mut Connection) -> Result<u64, Failure> {
 
 /// Writes the events from `from` to `to` of a history of `all`.
 async fn write(data: &Path, from: u64, to: u64, all: u64) -> Result<(), Failure> {
-    let store = Arc::new(SqliteStore::open(data).map_err(store_failure)?);
+    append_all(data, from..to, |number| {
+        let (stream, event) = issued(number, at(number, all));
+        (stream, vec![event])
+    })
+    .await
+}
+
+/// When an event of a history of `all` was.
+pub(super) fn at(number: u64, all: u64) -> Timestamp {
     let now = facts::now().as_millisecond();
-    let bar = ProgressBar::new(to - from);
-    let appends = futures::stream::iter(from..to).map(|number| {
+    let length = u128::from(DAYS.1.unsigned_abs() * DAY.unsigned_abs());
+    Timestamp(now - DAYS.0 * DAY + i64::try_from(u128::from(number) * length / u128::from(all)).unwrap_or(0))
+}
+
+/// Begins a stream with the events of each number; one that has none is passed over.
+pub(super) async fn append_all(
+    data: &Path,
+    numbers: Range<u64>,
+    events: impl Fn(u64) -> (StreamId, Vec<NewEvent>) + Copy,
+) -> Result<(), Failure> {
+    let store = Arc::new(SqliteStore::open(data).map_err(store_failure)?);
+    let bar = ProgressBar::new(numbers.end - numbers.start);
+    let appends = futures::stream::iter(numbers).map(|number| {
         let (store, bar) = (Arc::clone(&store), bar.clone());
         async move {
-            let at = Timestamp(now - DAYS.0 * DAY + i64::try_from(u128::from(number) * 300 * 86_400_000 / u128::from(all)).unwrap_or(0));
-            let (stream, event) = issued(number, at);
-            store.append(&stream, ExpectedRevision::NoStream, vec![event]).await.map_err(store_failure)?;
+            let (stream, events) = events(number);
+            if !events.is_empty() {
+                store.append(&stream, ExpectedRevision::NoStream, events).await.map_err(store_failure)?;
+            }
             bar.inc(1);
             Ok::<_, Failure>(())
         }
@@ -244,7 +265,7 @@ async fn write(data: &Path, from: u64, to: u64, all: u64) -> Result<(), Failure>
 }
 
 /// As a server writes it when a machine client gets an opaque token.
-pub(super) fn issued(number: u64, at: Timestamp) -> (grantlog_core::domain::StreamId, NewEvent) {
+pub(super) fn issued(number: u64, at: Timestamp) -> (StreamId, NewEvent) {
     let id = |kind: u64| Uuid::from_u64_pair((at.0.unsigned_abs() << 16) | 0x7000 | kind, 0x8000_0000_0000_0000 | number);
     let event = Event::from(MachineTokenEvent::Issued {
         client_id: ClientId::from("nightly-export"),

@@ -1,6 +1,6 @@
 //! Which policy held.
 
-use grantlog_core::domain::audit::Question;
+use grantlog_core::{domain::audit::Question, store::Position};
 use grantlog_projections::history::{EventsQuery, Filter, HistoricEvent, Kind, Order};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,18 +49,20 @@ pub async fn read(app: App, request: Request) -> Result<Response, Problem> {
 
 pub(super) async fn answer(app: &App, reader: &Reader, request: &Request) -> Result<Response, Problem> {
     let (_, at) = at_a_moment(app, reader, request, Question::Policy).await?;
-    let found = match at {
-        Some(until) => {
-            let filter = Filter::about(Kind::Type, PUBLISHED);
-            let query = EventsQuery { filter, until, after: None, order: Order::Descending, limit: 1 };
-            app.history.events(query).await.map_err(silent)?
-        }
-        None => Vec::new(),
+    let published = match at {
+        Some(at) => published_at(app, at).await?,
+        None => None,
     };
-    let published = found.first();
     Ok(reader.told(reply::ok(&PolicyThen {
         position: at.map(|at| at.0),
-        version: published.and_then(version),
-        published: published.map(AuditedEvent::of),
+        version: published.as_ref().and_then(version),
+        published: published.as_ref().map(AuditedEvent::of),
     })))
+}
+
+/// The event that published the policy that held at a position.
+pub(super) async fn published_at(app: &App, at: Position) -> Result<Option<HistoricEvent>, Problem> {
+    let filter = Filter::about(Kind::Type, PUBLISHED);
+    let query = EventsQuery { filter, until: at, after: None, order: Order::Descending, limit: 1 };
+    Ok(app.history.events(query).await.map_err(silent)?.pop())
 }

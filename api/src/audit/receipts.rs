@@ -16,7 +16,7 @@ use grantlog_core::{
     ledger::InclusionProof,
     store::{Position, Recorded},
 };
-use grantlog_projections::history::{EventsQuery, Filter, GrantAsOf, Kind, Order};
+use grantlog_projections::history::{Filter, GrantAsOf, Kind};
 
 use super::{Parameters, Reader, ask, caught_up, consents, internal, people, policy, silent};
 use crate::{
@@ -110,11 +110,8 @@ async fn told_of(app: &App, grant_id: GrantId, until: Position) -> Result<Vec<Re
 }
 
 /// The policy that held: its descriptions are those that the person read.
-async fn policy_at(app: &App, until: Position) -> Result<Arc<Policy>, Problem> {
-    let filter = Filter::about(Kind::Type, policy::PUBLISHED);
-    let query = EventsQuery { filter, until, after: None, order: Order::Descending, limit: 1 };
-    let published = app.history.events(query).await.map_err(silent)?;
-    let state = match published.first() {
+async fn policy_at(app: &App, at: Position) -> Result<Arc<Policy>, Problem> {
+    let state = match policy::published_at(app, at).await? {
         Some(event) => {
             let decoded = event.recorded.decode().map_err(internal)?;
             let event_of_policy = PolicyEvent::try_from(decoded).map_err(|_| Problem::internal("a policy is none"))?;
